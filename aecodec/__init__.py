@@ -1,0 +1,51 @@
+"""Numeric arrays made many times smaller with trained autoencoders, every value within the error asked for.
+
+data = aecodec.compress(array, axes="tcyx", max_error=1e-3)
+array = aecodec.decompress(data)
+with aecodec.open("run.aecz") as f: f.shape, f[100:110, 3]
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from aecodec.errors import AecodecError
+from aecodec.version import __version__
+
+if TYPE_CHECKING:
+    from aecodec.api.functions import compress, decompress, fit, load_model, open
+    from aecodec.api.incremental import Compressor, Decompressor
+    from aecodec.api.reader import Reader
+    from aecodec.api.writer import Writer
+    from aecodec.codec.model import Model
+
+__all__ = [
+    "AecodecError",
+    "Compressor",
+    "Decompressor",
+    "Model",
+    "Reader",
+    "Writer",
+    "__version__",
+    "compress",
+    "decompress",
+    "fit",
+    "load_model",
+    "open",
+]
+
+_HOMES = {
+    "Compressor": "aecodec.api.incremental",
+    "Decompressor": "aecodec.api.incremental",
+    "Model": "aecodec.codec.model",
+    "Reader": "aecodec.api.reader",
+    "Writer": "aecodec.api.writer",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use, so that `import aecodec` and the command start fast."""
+    if name not in __all__:
+        raise AttributeError(f"module 'aecodec' has no attribute {name!r}")
+    found = getattr(importlib.import_module(_HOMES.get(name, "aecodec.api.functions")), name)
+    globals()[name] = found
+    return found

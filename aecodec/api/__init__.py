@@ -1,0 +1,1 @@
+"""What users call: whole arrays, files, and streams."""

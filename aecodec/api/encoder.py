@@ -1,0 +1,199 @@
+"""Slabs in, container bytes out: collects slabs into chunks, finds the model, encodes chunks on a pool of threads, in order."""
+
+import math
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from aecodec.api.autofit import fitted_model, wants_fit
+from aecodec.api.header import Header
+from aecodec.api.options import Options
+from aecodec.axes import guess_axes, parse_axes
+from aecodec.canonical import ArraySpec, as_array
+from aecodec.codec.chunk import ChunkCoder
+from aecodec.codec.model import Model
+from aecodec.container.writer import ContainerWriter
+from aecodec.errors import FidelityError, UsageError
+from aecodec.models.registry import is_shipped
+
+CHUNK_VALUES = 1 << 20
+_UNSEEN = 16  # a stream that goes on is taken to be this many times what has been seen
+
+
+class StreamEncoder:
+    """Encodes slabs of one array along its stream axis."""
+
+    def __init__(self, container: ContainerWriter, options: Options) -> None:
+        self._container, self._options = container, options
+        self._spec: ArraySpec | None = None
+        self._coder: ChunkCoder | None = None
+        self._pending: list[np.ndarray] = []
+        self._pending_length = 0
+        self._length = 0
+        self._chunk_length = 1
+        self._pool = ThreadPoolExecutor(options.threads) if options.threads > 1 else None
+        self._queue: deque[tuple[int, int, Future[bytes]]] = deque()
+
+    @property
+    def spec(self) -> ArraySpec | None:
+        """What is being written, with the length so far; None before the first slab."""
+        return self._spec.with_length(self._length + self._pending_length) if self._spec else None
+
+    def resume(self, spec: ArraySpec, coder: ChunkCoder) -> None:
+        """Go on after an existing array of `spec` (with its length)."""
+        self._spec, self._coder, self._length = spec.with_length(0), coder, spec.length
+        self._chunk_length = chunk_length(self._spec, coder.model)
+
+    def declare(self, dtype: np.dtype, axes: str | None, shape: tuple[int, ...]) -> None:
+        """Fix dtype, axes and the shape of a slab before any data: needed only where an array may turn out empty."""
+        lossless = self._options.fidelity.kind == "lossless"
+        found = parse_axes(axes, len(shape)) if axes is not None else guess_axes(shape, dtype, lossless)
+        self._spec = ArraySpec(dtype, found, tuple(shape)).with_length(0)
+        if dtype.kind == "b" and not lossless:
+            raise FidelityError(
+                f"{self._options.fidelity.kind} was asked of bool values, which are kept exactly: use lossless=True"
+            )
+        if self._options.fidelity.needs_range:
+            raise FidelityError(
+                f"{self._options.fidelity.kind} of a stream needs its value range beforehand; pass value_range=(low, high)"
+            )
+        if self._options.model is not None:
+            self._options.model.check_fits(self._spec.canonical_shape, whole=self._spec.stream_axis == 0)
+        if self._options.fidelity.kind in ("max_error", "max_range_error"):
+            self._options.fidelity.allowed_errors(self._spec.channels)
+
+    def write(self, slab: Any) -> None:
+        """Take a slab: an array with the file's dtype, axes and shape but for its length along the stream axis."""
+        array = as_array(slab)
+        if self._spec is None:
+            self.declare(array.dtype, self._options.axes, array.shape)
+        spec = self._spec
+        assert spec is not None
+        self._check_slab(array, spec)
+        if spec.axes.stream is None and self._length + self._pending_length:
+            raise UsageError(f"axes={spec.axes.letters!r} has no axis to append along; write such an array at once")
+        length = 1 if spec.axes.stream is None else array.shape[spec.axes.stream]
+        if not length:
+            return
+        canonical = spec.with_length(length).to_canonical(array)
+        if not array.size:
+            self._write_empty(canonical, length)
+            return
+        # The slab may be the caller's own buffer, which they may fill again.
+        self._pending.append(canonical.copy() if np.shares_memory(canonical, array) else canonical)
+        self._pending_length += length
+        self._emit(final=False)
+
+    def finish(self) -> None:
+        """Encode what is left and write index and end."""
+        if self._spec is None:
+            raise UsageError("nothing was written: write at least one slab, which may be empty, before closing")
+        self._emit(final=True)
+        if self._coder is None:
+            self._begin(None)
+        while self._queue:
+            self._drain()
+        self._container.finish()
+        self.stop()
+
+    def stop(self) -> None:
+        """Give the threads back; what was not finished is lost."""
+        for _, _, future in self._queue:
+            future.cancel()
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _write_empty(self, canonical: np.ndarray, length: int) -> None:
+        """A chunk of no values: it says how long the stream axis is."""
+        if self._coder is None:
+            self._begin(self._options.model)
+        assert self._coder is not None
+        if self._spec is not None and self._spec.axes.stream is not None:
+            self._container.chunk(self._length, length, self._coder.encode(canonical))
+        self._length += length
+
+    def _check_slab(self, array: np.ndarray, spec: ArraySpec) -> None:
+        wanted, found = list(spec.shape), list(array.shape)
+        if spec.axes.stream is not None and len(found) == len(wanted):
+            wanted[spec.axes.stream] = found[spec.axes.stream]
+        if found != wanted:
+            raise UsageError(
+                f"slab of shape {array.shape} does not fit a file of shape {spec.shape} (0: any length) along axes {spec.axes.letters!r}"
+            )
+        if array.dtype != spec.dtype:
+            raise UsageError(f"slab of dtype {array.dtype} does not fit a file of {spec.dtype}; convert it with astype")
+
+    def _emit(self, final: bool) -> None:
+        spec = self._spec
+        assert spec is not None
+        if self._coder is None and self._pending:
+            self._chunk_length = chunk_length(spec, self._options.model)
+            if self._pending_length < self._chunk_length and not final:
+                return
+            self._begin(self._model(final))
+        while self._pending_length >= self._chunk_length or (final and self._pending_length):
+            self._submit(self._next(spec.stream_axis, min(self._chunk_length, self._pending_length)))
+
+    def _next(self, axis: int, length: int) -> np.ndarray:
+        """The first `length` steps of the stream axis that are pending, as one canonical array."""
+        assert self._spec is not None
+        joined = self._pending[0] if len(self._pending) == 1 else np.concatenate(self._pending, axis=axis)
+        cut = length * (self._spec.steps_per_sample if axis == 0 else 1)
+        first, rest = np.split(joined, [cut], axis=axis)
+        self._pending = [rest] if rest.shape[axis] else []
+        self._pending_length -= length
+        return np.ascontiguousarray(first)
+
+    def _model(self, final: bool) -> Model | None:
+        """The model given, or one fitted on what is pending if that pays."""
+        options, spec = self._options, self._spec
+        assert spec is not None
+        if not wants_fit(options):
+            return options.model
+        values = sum(array.size for array in self._pending)
+        joined = self._pending if spec.stream_axis == 0 else [np.concatenate(self._pending, axis=spec.stream_axis)]
+        return fitted_model(joined, spec, options, values if final else values * _UNSEEN)
+
+    def _begin(self, model: Model | None) -> None:
+        """Write the header, now that the model is known."""
+        options, spec = self._options, self._spec
+        assert spec is not None
+        self._coder = ChunkCoder(spec.real_dtype, options.fidelity, model, options.level)
+        self._chunk_length = chunk_length(spec, model)
+        embedded = None
+        if model is not None and (options.embed_model or (options.embed_model is None and not is_shipped(model.id))):
+            embedded = model.bundle.to_bytes()
+        header = Header(spec, options.fidelity, model.id if model is not None else None)
+        self._container.begin(header.to_json(), embedded, options.metadata)
+
+    def _submit(self, canonical: np.ndarray) -> None:
+        assert self._spec is not None and self._coder is not None
+        axis = self._spec.stream_axis
+        length = canonical.shape[axis] // (self._spec.steps_per_sample if axis == 0 else 1)
+        origin = (self._length if axis == 2 else 0, self._length if axis == 3 else 0)
+        if self._pool is None:
+            self._container.chunk(self._length, length, self._coder.encode(canonical, origin))
+        else:
+            self._queue.append((self._length, length, self._pool.submit(self._coder.encode, canonical, origin)))
+            while len(self._queue) > self._options.threads + 1:
+                self._drain()
+        self._length += length
+
+    def _drain(self) -> None:
+        start, length, future = self._queue.popleft()
+        self._container.chunk(start, length, future.result())
+
+
+def chunk_length(spec: ArraySpec, model: Model | None) -> int:
+    """Steps of the stream axis in a chunk: about CHUNK_VALUES values, and whole tiles of the model."""
+    if spec.axes.stream is None:
+        return 1
+    sample = max(1, math.prod(spec.with_length(1).canonical_shape))
+    length = max(1, CHUNK_VALUES // sample)
+    unit = 16 if spec.stream_axis != 0 else 1
+    if model is not None:
+        tile = model.manifest.tile[spec.stream_axis]
+        unit = tile // math.gcd(tile, spec.steps_per_sample) if spec.stream_axis == 0 else tile
+    return max(unit, round(length / unit) * unit)

@@ -1,0 +1,283 @@
+"""`aecodec.open(path)`: a lazy array over a file."""
+
+import io
+import os
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from aecodec.api.header import Header
+from aecodec.api.options import ModelLike, as_model, thread_count
+from aecodec.canonical import ArraySpec
+from aecodec.codec.chunk import ChunkCoder
+from aecodec.codec.model import Model, Origin
+from aecodec.container.reader import Chunk, ContainerReader
+from aecodec.errors import FormatError, ModelError, UsageError
+from aecodec.fidelity import Fidelity
+from aecodec.models.registry import find, missing
+
+_CACHED_CHUNKS = 2
+
+
+class Reader:
+    """A file as a lazy array: `f.shape`, `f[100:110, 3]`, iteration over the first axis. Safe to share between threads."""
+
+    def __init__(
+        self,
+        source: str | os.PathLike[str] | bytes | BinaryIO,
+        model: ModelLike = None,
+        provider: str = "auto",
+        threads: int | None = None,
+    ) -> None:
+        self._own = not hasattr(source, "read")
+        self._file: BinaryIO
+        if isinstance(source, (bytes, bytearray, memoryview)):
+            self._file = io.BytesIO(source)
+        elif isinstance(source, (str, os.PathLike)):
+            self._file = open(source, "rb")  # noqa: SIM115  # closed by close()
+        else:
+            self._file = source
+        try:
+            self._container = ContainerReader(self._file)
+            self.header = Header.from_json(self._container.preamble.header)
+            self.model = find_model(self.header, self._container.preamble.model, model, provider)
+            self._spec = self.header.spec.with_length(self._checked_length())
+        except BaseException:
+            self.close()
+            raise
+        self._coder = ChunkCoder(self._spec.real_dtype, self.header.fidelity, self.model)
+        self._threads = thread_count(threads)
+        self._lock = threading.Lock()
+        self._cache: OrderedDict[int, np.ndarray] = OrderedDict()
+
+    def _checked_length(self) -> int:
+        index = self._container.index
+        expected = np.concatenate([[0], np.cumsum(index.counts)])
+        if (index.starts != expected[:-1]).any():
+            raise FormatError("chunks are missing or out of order: they do not follow each other along the stream axis")
+        return int(expected[-1])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array."""
+        return self._spec.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Dtype of the array, with its byte order."""
+        return self._spec.dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self._spec.shape)
+
+    @property
+    def axes(self) -> str:
+        """One letter per dimension."""
+        return self._spec.axes.letters
+
+    @property
+    def fidelity(self) -> Fidelity:
+        """What was asked of the reconstruction."""
+        return self.header.fidelity
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What the writer attached."""
+        return self._container.preamble.metadata
+
+    @property
+    def complete(self) -> bool:
+        """False if the file has no sound end: it was cut off, or is still being written."""
+        return self._container.complete
+
+    @property
+    def container(self) -> ContainerReader:
+        """The records beneath."""
+        return self._container
+
+    def __len__(self) -> int:
+        if not self.ndim:
+            raise TypeError("len() of a 0-d array")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        if not self.ndim:
+            raise TypeError("iteration over a 0-d array")
+        if self._spec.axes.stream == 0:
+            for _, slab in self.slabs():
+                yield from slab
+        else:
+            yield from self[:]
+
+    def slabs(self) -> Iterator[tuple[int, np.ndarray]]:
+        """(start along the stream axis, array) of each chunk in turn, the next ones decoded ahead on threads."""
+        numbers = range(self._container.index.starts.size)
+        if self._threads == 1 or len(numbers) < 2:
+            for number in numbers:
+                yield int(self._container.index.starts[number]), self._slab(number)
+            return
+        with ThreadPoolExecutor(self._threads) as pool:
+            queue: deque[tuple[int, Future[np.ndarray]]] = deque()
+            try:
+                for number in numbers:
+                    queue.append((number, pool.submit(self._slab, number)))
+                    if len(queue) > self._threads:
+                        first, future = queue.popleft()
+                        yield int(self._container.index.starts[first]), future.result()
+                while queue:
+                    first, future = queue.popleft()
+                    yield int(self._container.index.starts[first]), future.result()
+            finally:
+                for _, future in queue:
+                    future.cancel()
+
+    def read(self, out: np.ndarray | None = None) -> np.ndarray:
+        """The whole array, into `out` (same shape, any strides) if given."""
+        if out is None:
+            out = np.empty(self.shape, self.dtype)
+        elif out.shape != self.shape or not np.can_cast(self.dtype, out.dtype, "same_kind"):
+            raise UsageError(f"out has shape {out.shape} and dtype {out.dtype}; the array has {self.shape} and {self.dtype}")
+        stream = self._spec.axes.stream
+        for start, slab in self.slabs():
+            if stream is None:
+                out[...] = slab
+            else:
+                out[(slice(None),) * stream + (slice(start, start + slab.shape[stream]),)] = slab
+        return out
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if copy is False:
+            raise ValueError("the file must be decoded into a new array")
+        whole = self.read()
+        return whole if dtype is None else whole.astype(dtype, copy=False)
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        """As numpy does on the array; only the chunks that the stream axis needs are decoded."""
+        items = _expanded(index, self.ndim)
+        stream = self._spec.axes.stream
+        place = None if stream is None else _position(items, stream)
+        if place is None or stream is None:
+            return np.asarray(self.read()[tuple(items)])
+        wanted, items[place] = _needed(items[place], self.shape[stream])
+        block = self._gather(wanted, stream)
+        return np.asarray(block[tuple(items)])
+
+    def _gather(self, wanted: np.ndarray, stream: int) -> np.ndarray:
+        """The array reduced to positions `wanted` (rising) of the stream axis."""
+        block = np.empty((*self.shape[:stream], wanted.size, *self.shape[stream + 1 :]), self.dtype)
+        index = self._container.index
+        ends = index.starts + index.counts
+        numbers = np.searchsorted(ends, wanted, side="right")
+        for number in np.unique(numbers).tolist():
+            here = np.flatnonzero(numbers == number)
+            slab = self._cached_slab(number)
+            before: tuple[Any, ...] = (slice(None),) * stream
+            block[(*before, here)] = slab[(*before, wanted[here] - int(index.starts[number]))]
+        return block
+
+    def _cached_slab(self, number: int) -> np.ndarray:
+        with self._lock:
+            if number in self._cache:
+                self._cache.move_to_end(number)
+                return self._cache[number]
+        slab = self._slab(number)
+        with self._lock:
+            self._cache[number] = slab
+            while len(self._cache) > _CACHED_CHUNKS:
+                self._cache.popitem(last=False)
+        return slab
+
+    def _slab(self, number: int) -> np.ndarray:
+        """Chunk `number` decoded, in the user's axes."""
+        with self._lock:
+            chunk = self._container.chunk(number)
+        return decode_chunk(chunk, self._spec, self._coder)
+
+    def close(self) -> None:
+        """Close the file, if this reader opened it."""
+        if self._own and hasattr(self, "_file"):
+            self._file.close()
+
+    def __enter__(self) -> "Reader":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<aecodec.Reader {self.shape} {self.dtype} axes={self.axes!r} {self.fidelity.kind}>"
+
+
+def find_model(header: Header, embedded: bytes | None, given: ModelLike, provider: str) -> Model | None:
+    """The model that decodes a file: the one given, the embedded one, or an installed one; its id must be the header's."""
+    if header.model_id is None:
+        return None
+    model = as_model(given, provider)
+    if model is None and embedded is not None:
+        model = as_model(bytes(embedded), provider)
+    if model is None:
+        bundle = find(header.model_id)
+        if bundle is None:
+            raise missing(header.model_id)
+        model = as_model(bundle, provider)
+    if model is None or model.id != header.model_id:
+        found = model.id if model is not None else None
+        raise ModelError(f"the file needs model {header.model_id}, but the one given or embedded is {found}")
+    return model
+
+
+def decode_chunk(chunk: Chunk, spec: ArraySpec, coder: ChunkCoder) -> np.ndarray:
+    """An array in the user's axes from a chunk record."""
+    part = spec.with_length(chunk.count)
+    origin: Origin = (chunk.start if spec.stream_axis == 2 else 0, chunk.start if spec.stream_axis == 3 else 0)
+    array = part.from_canonical(coder.decode(chunk.body, part.canonical_shape, origin))
+    return array.astype(spec.dtype, copy=False)
+
+
+def _expanded(index: Any, ndim: int) -> list[Any]:
+    """Index items with the ellipsis written out."""
+    items = list(index) if isinstance(index, tuple) else [index]
+    # A boolean array of several dimensions stands for the index arrays that it selects.
+    items = [part for item in items for part in _split_mask(item)]
+    used = sum(1 for item in items if item is not None and item is not Ellipsis)
+    if used > ndim:
+        raise IndexError(f"too many indices: the array has {ndim} dimensions, {used} were indexed")
+    dots = [i for i, item in enumerate(items) if item is Ellipsis]
+    if len(dots) > 1:
+        raise IndexError("an index can have only one ellipsis")
+    at = dots[0] if dots else len(items)
+    return items[:at] + [slice(None)] * (ndim - used) + items[at + len(dots) :]
+
+
+def _split_mask(item: Any) -> list[Any]:
+    mask = np.asarray(item) if isinstance(item, (np.ndarray, list)) else None
+    return list(mask.nonzero()) if mask is not None and mask.dtype == bool and mask.ndim > 0 else [item]
+
+
+def _position(items: list[Any], dimension: int) -> int:
+    """Which item indexes `dimension` of the array."""
+    return [i for i, item in enumerate(items) if item is not None][dimension]
+
+
+def _needed(item: Any, size: int) -> tuple[np.ndarray, Any]:
+    """Positions of the stream axis that `item` touches, rising, and the item that selects the same among them."""
+    if isinstance(item, slice):
+        chosen = np.arange(size)[item]
+        wanted = np.sort(chosen)
+        return wanted, slice(None, None, -1) if chosen.size > 1 and chosen[0] > chosen[-1] else slice(None)
+    numbers = np.asarray(item)
+    if numbers.dtype.kind not in "iu" and numbers.size:
+        raise IndexError(f"index {str(item)[:40]!r} is not an integer, slice or array of them")
+    numbers = numbers.astype(np.int64)
+    if numbers.size and (int(numbers.max()) >= size or int(numbers.min()) < -size):
+        raise IndexError(f"index {str(item)[:40]} is out of bounds for the stream axis of size {size}")
+    wanted, inverse = np.unique(np.where(numbers < 0, numbers + size, numbers), return_inverse=True)
+    place = inverse.reshape(numbers.shape)
+    return wanted, int(place) if numbers.ndim == 0 else place

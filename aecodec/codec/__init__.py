@@ -1,0 +1,1 @@
+"""Chunk <-> array: composes lattice, latents, packing and runtime."""

@@ -1,0 +1,110 @@
+"""One chunk: canonical array <-> bytes, by the mode that makes it smallest (normative: FORMAT.md, "Chunks")."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+from aecodec.codec.effort import Effort, effort_of
+from aecodec.codec.ladder_mode import decode_ladder, encode_ladder
+from aecodec.codec.latents_mode import decode_latents_only, encode_latents_only
+from aecodec.codec.lattice_mode import decode_lattice, encode_lattice
+from aecodec.codec.model import Model, Origin
+from aecodec.errors import FormatError
+from aecodec.fidelity import Fidelity
+from aecodec.packing.lossless import decode_bytes, encode_bytes
+from aecodec.packing.varint import Cursor
+
+
+class Mode(IntEnum):
+    """How a chunk is coded; its first byte."""
+
+    BYTES = 0
+    CONSTANT = 1
+    LATTICE = 2
+    LATENTS = 3
+    LADDER = 4
+
+
+@dataclass(frozen=True)
+class ChunkCoder:
+    """All that chunks of one file share. `dtype` is the canonical array's, native."""
+
+    dtype: np.dtype
+    fidelity: Fidelity
+    model: Model | None = None
+    level: int = 5
+
+    def encode(self, array: np.ndarray, origin: Origin = (0, 0)) -> bytes:
+        """Canonical `array` (steps, channels, rows, columns), contiguous -> body."""
+        effort = effort_of(self.level)
+        if array.size == 0:
+            return bytes([Mode.BYTES]) + encode_bytes(array, effort.zstd_level)
+        if (constant := _constant(array)) is not None:
+            return bytes([Mode.CONSTANT]) + constant
+        body = self._encode_lossy(array, effort, origin)
+        plain = encode_bytes(array, effort.zstd_level, filters=body is None)
+        if body is not None and len(body) <= len(plain) + 1:
+            return body
+        return bytes([Mode.BYTES]) + (plain if body is None else encode_bytes(array, effort.zstd_level))
+
+    def _encode_lossy(self, array: np.ndarray, effort: Effort, origin: Origin) -> bytes | None:
+        """Body of the mode that the fidelity asks for; None where only bytes serve."""
+        fidelity, channels = self.fidelity, array.shape[1]
+        if fidelity.kind == "max_point_error":
+            body = encode_ladder(array, _single(fidelity), effort)
+            return bytes([Mode.LADDER]) + body if body is not None else None
+        errors = fidelity.allowed_errors(channels)
+        if fidelity.kind == "lossless" and array.dtype.kind in "iu":
+            errors = np.zeros(channels)
+        if fidelity.kind in ("psnr", "quality"):
+            if self.model is not None:
+                body = encode_latents_only(array, fidelity, self.model, effort, origin)
+                if body is not None:
+                    return bytes([Mode.LATENTS]) + body
+            errors = _equivalent_errors(fidelity, channels)
+        if errors is None:
+            return None
+        body = encode_lattice(array, errors, self.model, effort, origin)
+        return bytes([Mode.LATTICE]) + body if body is not None else None
+
+    def decode(self, body: bytes | memoryview, shape: tuple[int, int, int, int], origin: Origin = (0, 0)) -> np.ndarray:
+        """The inverse of `encode` for a canonical array of `shape`."""
+        cursor = Cursor(body)
+        mode = cursor.byte()
+        if mode == Mode.BYTES:
+            return (
+                decode_bytes(cursor, self.dtype.newbyteorder("<"), int(np.prod(shape)))
+                .astype(self.dtype, copy=False)
+                .reshape(shape)
+            )
+        if mode == Mode.CONSTANT:
+            value = cursor.array(self.dtype, 1)
+            cursor.end()
+            return np.full(shape, value[0], self.dtype)
+        if mode == Mode.LATTICE:
+            return decode_lattice(cursor, shape, self.dtype, self.model, origin)
+        if mode == Mode.LATENTS:
+            return decode_latents_only(cursor, shape, self.dtype, self.model, origin)
+        if mode == Mode.LADDER:
+            return decode_ladder(cursor, shape, self.dtype)
+        raise FormatError(f"unknown chunk mode {mode}")
+
+
+def _constant(array: np.ndarray) -> bytes | None:
+    """The one value of the array as little-endian bytes, if all its values have the same bits."""
+    bits = array.reshape(-1).view(f"u{array.dtype.itemsize}")
+    if (bits == bits[0]).all():
+        return array.reshape(-1)[:1].astype(array.dtype.newbyteorder("<")).tobytes()
+    return None
+
+
+def _equivalent_errors(fidelity: Fidelity, channels: int) -> np.ndarray:
+    """Errors whose lattice alone gives the PSNR or quality: an error uniform in [-e, e] has mean square e**2 / 3."""
+    if fidelity.kind == "psnr":
+        return np.asarray(np.sqrt(3.0 * fidelity.allowed_mse(channels)))
+    return fidelity.relative_step() * fidelity.spans(channels) / 2
+
+
+def _single(fidelity: Fidelity) -> float:
+    return fidelity.value[0] if isinstance(fidelity.value, tuple) else fidelity.value

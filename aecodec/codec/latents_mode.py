@@ -1,0 +1,105 @@
+"""The path without a bound: latents alone, with the largest step that reaches the PSNR, or the step that a quality names.
+
+Body: flags byte; varint latent step; symbols section; classes section if the flags say so; checksum for inexact models.
+"""
+
+import numpy as np
+
+from aecodec.codec.effort import Effort
+from aecodec.codec.lattice_mode import CHECKSUM, CLASSES, check_output, decode_symbols, encode_symbols, output_checksum
+from aecodec.codec.model import Model, Origin
+from aecodec.codec.sections import decode_classes, encode_classes, non_finite_classes, put_back
+from aecodec.errors import FormatError
+from aecodec.fidelity import Fidelity
+from aecodec.models.fit import fill_missing
+from aecodec.packing.varint import Cursor, put_section, put_varint
+from aecodec.quantizer import dequantize, quantize
+
+_BISECTIONS = 12
+
+
+def encode_latents_only(array: np.ndarray, fidelity: Fidelity, model: Model, effort: Effort, origin: Origin) -> bytes | None:
+    """Canonical `array` -> body; None if the PSNR asked for is out of the model's reach."""
+    classes = non_finite_classes(array)
+    values = array if classes is None else fill_missing(array)
+    y = model.latents(values, origin)
+    manifest = model.manifest
+    if fidelity.kind == "quality":
+        relative = float(np.sqrt(np.mean((fidelity.spans(array.shape[1]) / np.array(manifest.scale)) ** 2)))
+        step = max(1, round(fidelity.relative_step() * relative / manifest.latent_unit))
+        step = min(step, manifest.latent_limit)
+        symbols, restored = _attempt(y, step, model, values, origin)
+    else:
+        found = _largest_step(y, fidelity.allowed_mse(array.shape[1]), model, values, classes, origin)
+        if found is None:
+            return None
+        step, symbols, restored = found
+    flags = (CLASSES if classes is not None else 0) | (0 if manifest.exact else CHECKSUM)
+    body = bytearray([flags])
+    put_varint(body, step)
+    n, c, h, w = array.shape
+    put_section(body, encode_symbols(symbols, model, (n, c, h, w), step, effort.thorough))
+    if classes is not None:
+        put_section(body, encode_classes(classes))
+    if flags & CHECKSUM:
+        body += output_checksum(restored)
+    return bytes(body)
+
+
+def decode_latents_only(
+    cursor: Cursor, shape: tuple[int, int, int, int], dtype: np.dtype, model: Model | None, origin: Origin
+) -> np.ndarray:
+    """Body -> canonical array."""
+    flags = cursor.byte()
+    if flags & ~(CLASSES | CHECKSUM):
+        raise FormatError(f"chunk uses unknown flags {flags:#x}")
+    array = _cast(decode_symbols(cursor, model, shape, origin), dtype)
+    classes = decode_classes(cursor.section(), shape) if flags & CLASSES else None
+    if flags & CHECKSUM:
+        check_output(cursor, array)
+    if classes is not None:
+        put_back(array, classes)
+    cursor.end()
+    return array
+
+
+def _attempt(y: np.ndarray, step: int, model: Model, values: np.ndarray, origin: Origin) -> tuple[np.ndarray, np.ndarray]:
+    """(symbols, restored array) with one latent step."""
+    symbols = quantize(y, step, model.manifest.latent_unit, model.manifest.latent_limit)
+    n, c, h, w = values.shape
+    return symbols, _cast(model.reconstruct(dequantize(symbols, step), (n, c, h, w), origin), values.dtype)
+
+
+def _cast(x_hat: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    if dtype.kind in "iu":
+        info = np.iinfo(dtype)
+        # The largest 64-bit integers are not floats: stay below them.
+        return np.clip(np.rint(np.nan_to_num(x_hat)), max(info.min, -(2.0**62)), min(info.max, 2.0**62)).astype(dtype)
+    with np.errstate(over="ignore"):
+        return x_hat.astype(dtype)
+
+
+def _largest_step(
+    y: np.ndarray, allowed: np.ndarray, model: Model, values: np.ndarray, classes: np.ndarray | None, origin: Origin
+) -> tuple[int, np.ndarray, np.ndarray] | None:
+    """The largest latent step whose mean squared error is within `allowed` (channels,), by bisection on its logarithm."""
+
+    def reaches(restored: np.ndarray) -> bool:
+        error = values.astype(np.float64) - restored.astype(np.float64)
+        if classes is not None:
+            error[classes != 0] = 0.0
+        return bool((np.mean(error * error, axis=(0, 2, 3)) <= allowed).all())
+
+    low, high = 0.0, np.log2(model.manifest.latent_limit)
+    best = None
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        step = max(1, round(2.0**middle))
+        symbols, restored = _attempt(y, step, model, values, origin)
+        if reaches(restored):
+            best, low = (step, symbols, restored), middle
+        else:
+            high = middle
+        if high - low < 0.02:
+            break
+    return best

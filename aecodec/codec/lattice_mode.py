@@ -1,0 +1,210 @@
+"""The bounded path: latents, and what they leave as a residual on the error lattice, so that every value is within its error.
+
+Body: flags byte; lattice steps (one float64, or one per channel); with latents a varint step and their section; predictor
+byte; residual section; then the sections that the flags name.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import xxhash
+
+from aecodec.codec.effort import Effort
+from aecodec.codec.model import Model, Origin
+from aecodec.codec.sections import apply_exceptions, decode_classes, encode_classes, encode_exceptions, non_finite_classes, put_back
+from aecodec.errors import DriftError, FormatError, ModelError
+from aecodec.lattice import (
+    from_lattice,
+    lattice_steps,
+    lorenzo_residual,
+    lorenzo_restore,
+    to_lattice,
+    within_bound,
+)
+from aecodec.models.fit import fill_missing
+from aecodec.models.search import LatentChoice, choose_residual, choose_step
+from aecodec.packing.contexts import decode_latents, decode_residual, encode_latents, encode_residual
+from aecodec.packing.varint import Cursor, put_section, put_varint
+from aecodec.quantizer import dequantize, quantize, symbol_limit
+
+LATENTS, CLASSES, EXCEPTIONS, CHECKSUM, PER_CHANNEL = 1, 2, 4, 8, 16
+_ALL_FLAGS = LATENTS | CLASSES | EXCEPTIONS | CHECKSUM | PER_CHANNEL
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """A chunk and its lattice. `values`: canonical, all finite. `indices`: on the lattice through 0."""
+
+    values: np.ndarray
+    indices: np.ndarray
+    steps: np.ndarray
+    origin: Origin
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        n, c, h, w = self.values.shape
+        return n, c, h, w
+
+    def part(self, window: tuple[slice, slice, slice, slice]) -> "_Chunk":
+        """A window of whole tiles as a chunk of its own."""
+        origin = (self.origin[0] + window[2].start, self.origin[1] + window[3].start)
+        return _Chunk(self.values[window], self.indices[window], self.steps, origin)
+
+
+def encode_lattice(array: np.ndarray, errors: np.ndarray, model: Model | None, effort: Effort, origin: Origin) -> bytes | None:
+    """Canonical `array` -> body; None if no lattice serves it. `errors`: largest absolute error of each channel."""
+    classes = non_finite_classes(array)
+    values = array if classes is None else fill_missing(array)
+    peaks = np.abs(values.astype(np.float64)).max(axis=(0, 2, 3))
+    steps = lattice_steps(errors, peaks, array.dtype)
+    indices = to_lattice(values, steps) if steps.all() else None
+    if indices is None:
+        return None
+    chunk = _Chunk(values, indices, steps, origin)
+    choice = _choose(chunk, model, effort)
+
+    per_channel = bool((steps != steps[0]).any())
+    flags = PER_CHANNEL if per_channel else 0
+    body = bytearray((steps if per_channel else steps[:1]).astype("<f8").tobytes())
+    x_hat = None
+    if choice.step and model is not None:
+        symbols, x_hat = _code_latents(chunk, model, choice.step)
+        residual = to_lattice(values, steps, x_hat)
+        if residual is None:
+            return None
+        indices = residual
+        flags |= LATENTS | (0 if model.manifest.exact else CHECKSUM)
+        put_varint(body, choice.step)
+        put_section(body, encode_symbols(symbols, model, chunk.shape, choice.step, effort.thorough))
+    if classes is not None:
+        indices = np.where(classes == 0, indices, np.int32(0))
+    body.append(choice.residual.predictor)
+    coded = lorenzo_residual(indices, choice.residual.predictor).reshape(-1)
+    put_section(body, encode_residual(coded, choice.residual.cell, effort.thorough))
+
+    restored = from_lattice(indices, steps, array.dtype, x_hat)
+    sound = within_bound(array, restored, errors)
+    if classes is not None:
+        flags |= CLASSES
+        put_section(body, encode_classes(classes))
+        sound |= classes != 0
+    if flags & CHECKSUM:
+        body += output_checksum(restored)
+    if not sound.all():
+        flags |= EXCEPTIONS
+        put_section(body, encode_exceptions(array, np.flatnonzero(~sound)))
+    return bytes([flags]) + bytes(body)
+
+
+def decode_lattice(
+    cursor: Cursor, shape: tuple[int, int, int, int], dtype: np.dtype, model: Model | None, origin: Origin
+) -> np.ndarray:
+    """Body -> canonical array."""
+    flags = cursor.byte()
+    if flags & ~_ALL_FLAGS:
+        raise FormatError(f"chunk uses unknown flags {flags:#x}")
+    steps = cursor.array(np.dtype("<f8"), shape[1] if flags & PER_CHANNEL else 1)
+    if not (np.isfinite(steps) & (steps > 0) & (steps < 2.0**62)).all():
+        raise FormatError("chunk has a lattice step that is not positive and finite")
+    steps = np.broadcast_to(steps, (shape[1],)).copy()
+    x_hat = None
+    if flags & LATENTS:
+        x_hat = decode_symbols(cursor, model, shape, origin)
+    predictor = cursor.byte()
+    if predictor > 15:
+        raise FormatError(f"chunk names unknown predictor {predictor}")
+    section = cursor.section()
+    residual = decode_residual(section, int(np.prod(shape))).reshape(shape)
+    section.end()
+    array = from_lattice(lorenzo_restore(residual, predictor), steps, dtype, x_hat)
+    classes = decode_classes(cursor.section(), shape) if flags & CLASSES else None
+    if flags & CHECKSUM:
+        check_output(cursor, array)
+    if classes is not None:
+        put_back(array, classes)
+    if flags & EXCEPTIONS:
+        apply_exceptions(cursor.section(), array)
+    cursor.end()
+    return array
+
+
+def encode_symbols(symbols: np.ndarray, model: Model, shape: tuple[int, int, int, int], step: int, thorough: bool) -> bytes:
+    """Symbols (tiles, latents) -> section."""
+    manifest = model.manifest
+    return encode_latents(symbols, model.tiling(shape).grid, manifest.bands, step * manifest.latent_unit, thorough)
+
+
+def decode_symbols(cursor: Cursor, model: Model | None, shape: tuple[int, int, int, int], origin: Origin) -> np.ndarray:
+    """Varint step and symbols section -> x_hat, float64 canonical of `shape`."""
+    if model is None:
+        raise ModelError("the chunk has latents, but the file names no model")
+    manifest = model.manifest
+    step = cursor.varint(manifest.latent_limit)
+    if step == 0:
+        raise FormatError("chunk has a latent step of 0")
+    model.check_fits(shape, whole=False)
+    section = cursor.section()
+    symbols = decode_latents(section, model.tiling(shape).grid, manifest.bands, step * manifest.latent_unit)
+    section.end()
+    if symbols.size and max(int(symbols.max()), -int(symbols.min())) > symbol_limit(step, manifest.latent_limit):
+        raise FormatError(f"a symbol times the step {step} is beyond the model's latent limit {manifest.latent_limit}")
+    return model.reconstruct(dequantize(symbols, step), shape, origin)
+
+
+def _code_latents(chunk: _Chunk, model: Model, step: int) -> tuple[np.ndarray, np.ndarray]:
+    """(symbols, x_hat) of the whole chunk."""
+    y = model.latents(chunk.values, chunk.origin)
+    symbols = quantize(y, step, model.manifest.latent_unit, model.manifest.latent_limit)
+    return symbols, model.reconstruct(dequantize(symbols, step), chunk.shape, chunk.origin)
+
+
+def _choose(chunk: _Chunk, model: Model | None, effort: Effort) -> LatentChoice:
+    """Step, predictor and cell that make a sample of the chunk smallest."""
+    tile = model.manifest.tile if model is not None else (1, 1, 1, 1)
+    sample = chunk.part(sample_window(chunk.shape, tile, effort.sample_values))
+    alone = choose_residual(sample.indices, effort.predictors, effort.cells)
+    best = LatentChoice(alone.bits, 0, alone)
+    if model is None:
+        return best
+    manifest = model.manifest
+    natural = float(np.sqrt(np.mean((chunk.steps / np.array(manifest.scale)) ** 2))) / manifest.latent_unit
+    steps = sorted({min(max(1, round(m * natural)), manifest.latent_limit) for m in effort.multiples})
+    latents = (model.tiling(sample.shape).grid, manifest.bands, manifest.latent_unit, manifest.latent_limit)
+
+    def residual_of(y_hat: np.ndarray) -> np.ndarray | None:
+        return to_lattice(sample.values, sample.steps, model.reconstruct(y_hat, sample.shape, sample.origin))
+
+    y = model.latents(sample.values, sample.origin)
+    found = choose_step(y, steps, latents, residual_of, effort.predictors, effort.cells)
+    return min(best, found, key=lambda choice: choice.bits)
+
+
+def sample_window(shape: tuple[int, ...], tile: tuple[int, int, int, int], budget: int) -> tuple[slice, slice, slice, slice]:
+    """Slices of a block of whole tiles from the middle, of about `budget` values; all channels."""
+    sizes = list(shape)
+    for axis in (0, 2, 3):
+        rest = int(np.prod(sizes)) // max(1, sizes[axis])
+        fitting = max(1, budget // max(1, rest) // tile[axis]) * tile[axis]
+        sizes[axis] = min(sizes[axis], fitting)
+        if int(np.prod(sizes)) <= budget:
+            break
+    slices = []
+    for size, kept, t in zip(shape, sizes, tile, strict=True):
+        start = (size - kept) // 2 // t * t
+        slices.append(slice(start, start + kept))
+    return slices[0], slices[1], slices[2], slices[3]
+
+
+def output_checksum(array: np.ndarray) -> bytes:
+    """XXH64 of the little-endian bytes of `array`, in C order."""
+    stored = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+    return xxhash.xxh64_intdigest(stored.tobytes()).to_bytes(8, "little")
+
+
+def check_output(cursor: Cursor, array: np.ndarray) -> None:
+    """DriftError unless the checksum at the cursor is that of `array`."""
+    if bytes(cursor.take(8)) != output_checksum(array):
+        raise DriftError(
+            "the model, which is not exact, gave other bits than where the file was written; decode on the machine and "
+            "with the ONNX Runtime that wrote it, or write files with an exact model"
+        )

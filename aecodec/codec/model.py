@@ -1,0 +1,151 @@
+"""A model at work: its graphs run on arrays."""
+
+import os
+from typing import Any
+
+import numpy as np
+
+from aecodec.axes import Axes, guess_axes, parse_axes
+from aecodec.canonical import ArraySpec, as_array
+from aecodec.errors import ModelError
+from aecodec.models.bundle import Bundle
+from aecodec.models.exact import prove_exact
+from aecodec.models.fit import fill_missing
+from aecodec.models.manifest import Manifest
+from aecodec.runtime import Executor, load_executor
+from aecodec.tiling import Tiling
+
+_BATCH_VALUES = 1 << 19
+Origin = tuple[int, int]  # row and column of the whole array at which a chunk begins
+
+
+class Model:
+    """Encoder, decoder and manifest, ready to run. Pickles; safe to share between threads."""
+
+    def __init__(self, bundle: Bundle, provider: str = "auto", threads: int = 1) -> None:
+        self.bundle = bundle
+        self._decoder: Executor = load_executor(bundle.decoder, provider, threads)
+        self._encoder: Executor | None = None
+        if bundle.encoder is not None:
+            self._encoder = load_executor(bundle.encoder, provider, threads)
+        if bundle.manifest.exact:
+            prove_exact(bundle.decoder, bundle.manifest.latent_limit)
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the model says of itself."""
+        return self.bundle.manifest
+
+    @property
+    def id(self) -> str:
+        """SHA-256 that names the model, hexadecimal."""
+        return self.bundle.id
+
+    def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
+        """Write the model as one .aecm file; OutputExistsError if it exists and `overwrite` is not set."""
+        self.bundle.save(path, overwrite)
+
+    def __repr__(self) -> str:
+        m = self.manifest
+        return f"<aecodec.Model {self.id[:12]} {m.family} tile={m.tile} channels={m.channels} latents={m.latents}>"
+
+    def check_fits(self, shape: tuple[int, int, int, int], whole: bool = True) -> None:
+        """ModelError unless a canonical array of `shape` can be coded; `whole` if all its rows and columns are there."""
+        expected = self.manifest.channels
+        if shape[1] != expected:
+            raise ModelError(
+                f"the array has {shape[1]} channel(s), the model {self.id[:12]} is for {expected}; check axes=, or fit a model"
+            )
+        reference = self.manifest.reference
+        if whole and reference is not None and shape[2:] != reference[1:]:
+            raise ModelError(
+                f"the array has {shape[2]} x {shape[3]} rows and columns, the model {self.id[:12]} a reference field of "
+                f"{reference[1]} x {reference[2]}; fit a model on such arrays, or one with reference=False"
+            )
+
+    def tiling(self, shape: tuple[int, int, int, int]) -> Tiling:
+        """How a canonical array of `shape` is cut for this model."""
+        return Tiling(shape, self.manifest.tile)
+
+    def latents(self, x: np.ndarray, origin: Origin = (0, 0)) -> np.ndarray:
+        """Canonical `x`, all finite -> latents, float32 (tiles, latents), in units of the model's scale."""
+        if self._encoder is None:
+            raise ModelError(f"model {self.id[:12]} holds only a decoder; pass the full model to encode with it")
+        working = np.float32 if x.dtype.itemsize <= 4 and x.dtype not in (np.int32, np.uint32) else np.float64
+        scale = (1.0 / np.array(self.manifest.scale)).reshape(1, -1, 1, 1)
+        normalised = (x.astype(working, copy=False) - self._centre(x.shape, origin).astype(working)) * scale.astype(working)
+        tiles = self.tiling(normalised.shape).split(normalised.astype(np.float32, copy=False))
+        return self._batched(self._encoder, tiles, np.empty((len(tiles), self.manifest.latents), np.float32))
+
+    def reconstruct(self, y_hat: np.ndarray, shape: tuple[int, int, int, int], origin: Origin = (0, 0)) -> np.ndarray:
+        """Integer latents (tiles, latents) -> x_hat, float64 canonical of `shape`.
+
+        The same bits everywhere for an exact model: what follows the decoder is one multiplication and one addition a value.
+        """
+        tiling = self.tiling(shape)
+        tiles = self._batched(self._decoder, y_hat, np.empty((tiling.count, *tiling.tile)))
+        factor = np.array(self.manifest.scale) * self.manifest.latent_unit
+        x_hat = tiling.join(tiles) * factor.reshape(1, -1, 1, 1)
+        x_hat += self._centre(shape, origin)
+        return x_hat
+
+    def _centre(self, shape: tuple[int, ...], origin: Origin) -> np.ndarray:
+        """What is subtracted before encoding: offset and reference field, float64, broadcastable to `shape`."""
+        offset = np.array(self.manifest.offset).reshape(1, -1, 1, 1)
+        if self.bundle.reference is None:
+            return offset
+        row, column = origin
+        part = self.bundle.reference[:, row : row + shape[2], column : column + shape[3]]
+        if part.shape[1:] != shape[2:]:
+            raise ModelError(
+                f"rows and columns {shape[2:]} at {origin} lie outside the reference field of {self.manifest.reference}"
+            )
+        return offset + part[None]
+
+    def _batched(self, executor: Executor, source: np.ndarray, target: np.ndarray) -> np.ndarray:
+        size = max(1, _BATCH_VALUES // max(1, self.manifest.latents))
+        for start in range(0, len(source), size):
+            part = executor.run(source[start : start + size])
+            if part.shape != target[start : start + size].shape:
+                raise ModelError(
+                    f"model {self.id[:12]} returned shape {part.shape}, its manifest promises {target.shape[1:]} per tile"
+                )
+            target[start : start + size] = part
+        return target
+
+    def encode(self, array: Any, axes: str | None = None) -> np.ndarray:
+        """Latents of an array for other uses: float32 (*tile grid, latents), ordered by falling spread.
+
+        The tile grid is (steps, channels, rows, columns). Non-finite values are replaced by their neighbours.
+        """
+        array = as_array(array)
+        spec = self._spec(array, axes)
+        canonical = fill_missing(spec.to_canonical(array))
+        self.check_fits(spec.canonical_shape)
+        return self.latents(canonical).reshape(*self.tiling(spec.canonical_shape).grid, -1)
+
+    def decode(self, latents: Any, shape: tuple[int, ...] | None = None, axes: str | None = None) -> np.ndarray:
+        """Array of latents that `encode` gave, float32; `shape` is the original's (default: all that the tiles cover)."""
+        latents = np.asarray(latents)
+        grid = latents.shape[:-1]
+        if latents.ndim != 5 or latents.shape[-1] != self.manifest.latents:
+            raise ModelError(f"latents of shape {latents.shape} given, (*tile grid of 4, {self.manifest.latents}) expected")
+        canonical_shape = tuple(g * t for g, t in zip(grid, self.manifest.tile, strict=True))
+        spec = None
+        if shape is not None:
+            letters = axes if axes is not None else self.manifest.axes
+            spec = ArraySpec(np.dtype(np.float32), parse_axes(letters, len(shape)), tuple(shape))
+            canonical_shape = spec.canonical_shape
+            if self.tiling(spec.canonical_shape).grid != grid:
+                raise ModelError(f"shape {shape} does not match latents on a tile grid of {grid}")
+        n, c, h, w = canonical_shape
+        c = min(c, self.manifest.channels)
+        limit = float(self.manifest.latent_limit)
+        y_hat = np.clip(np.rint(latents.reshape(-1, latents.shape[-1]) / self.manifest.latent_unit), -limit, limit)
+        x_hat = self.reconstruct(y_hat.astype(np.float64), (n, c, h, w)).astype(np.float32)
+        return spec.from_canonical(x_hat) if spec else x_hat
+
+    def _spec(self, array: np.ndarray, axes: str | None) -> ArraySpec:
+        letters = axes if axes is not None else (self.manifest.axes if len(self.manifest.axes) == array.ndim else None)
+        found: Axes = parse_axes(letters, array.ndim) if letters is not None else guess_axes(array.shape, array.dtype, False)
+        return ArraySpec(array.dtype, found, array.shape)

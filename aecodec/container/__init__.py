@@ -1,0 +1,1 @@
+"""Bytes in, records out: framing, checksums, index. Nothing here knows what a chunk means (normative: FORMAT.md)."""

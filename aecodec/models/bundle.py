@@ -1,0 +1,136 @@
+"""A model as one file (.aecm): manifest and parts, named by the SHA-256 of the manifest, which names each part's SHA-256."""
+
+import hashlib
+import math
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from aecodec.container.layout import (
+    FRAME_SIZE,
+    MAX_MODEL,
+    MODEL_FILE,
+    PREFIX_SIZE,
+    Kind,
+    check_payload,
+    create_json,
+    create_prefix,
+    create_record,
+    parse_frame,
+    parse_json,
+    parse_prefix,
+)
+from aecodec.errors import FormatError, ModelError, OutputExistsError
+from aecodec.lattice import lorenzo_residual, lorenzo_restore
+from aecodec.models.manifest import PARTS, Manifest
+from aecodec.packing import zstd
+from aecodec.packing.contexts import decode_residual, encode_residual
+from aecodec.packing.varint import Cursor, put_varint
+
+_PART_LEVEL = 19
+_SPATIAL_AXES = 0b1100
+_REFERENCE_CELL = 16
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Manifest, graphs and reference field, float64 (channels, rows, columns)."""
+
+    manifest: Manifest
+    decoder: bytes
+    encoder: bytes | None = None
+    reference: np.ndarray | None = None
+    stored_reference: bytes | None = None
+
+    @property
+    def id(self) -> str:
+        """SHA-256 of the manifest, hexadecimal."""
+        return hashlib.sha256(create_json(self.manifest.to_json())).hexdigest()
+
+    def to_bytes(self) -> bytes:
+        """The .aecm file."""
+        present = {name: data for name, data in self._parts().items() if data is not None}
+        joined = bytearray()
+        for name, data in present.items():
+            put_varint(joined, PARTS.index(name))
+            put_varint(joined, len(data))
+            joined += data
+        frame = bytearray()
+        put_varint(frame, len(joined))
+        frame += zstd.compress(bytes(joined), _PART_LEVEL)
+        header = create_record(Kind.HEADER, 0, create_json(self.manifest.to_json()))
+        return create_prefix(MODEL_FILE) + header + create_record(Kind.PART, 1, bytes(frame))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Bundle":
+        """Parse and check a .aecm file: frames, hashes, manifest."""
+        parse_prefix(data[:PREFIX_SIZE], MODEL_FILE)
+        payloads, at = [], PREFIX_SIZE
+        for kind in (Kind.HEADER, Kind.PART):
+            frame = parse_frame(data[at : at + FRAME_SIZE])
+            payload = data[at + FRAME_SIZE : at + FRAME_SIZE + frame.length]
+            check_payload(frame, payload)
+            if frame.kind != kind:
+                raise FormatError(f"model record of kind {frame.kind}, {kind.name.lower()} expected")
+            payloads.append(payload)
+            at += FRAME_SIZE + frame.length
+        manifest = Manifest.from_json(parse_json(payloads[0]))
+        cursor = Cursor(payloads[1])
+        size = cursor.varint(MAX_MODEL)
+        joined = Cursor(zstd.decompress(cursor.take(cursor.remaining), size))
+        parts: dict[str, bytes] = {}
+        while joined.remaining:
+            name = PARTS[joined.varint(len(PARTS) - 1)]
+            parts[name] = bytes(joined.take(joined.varint()))
+            if hashlib.sha256(parts[name]).hexdigest() != manifest.parts.get(name):
+                raise ModelError(f"model part {name!r} does not match the SHA-256 in the manifest")
+        if "decoder" not in parts:
+            raise ModelError("model has no decoder")
+        stored = parts.get("reference")
+        if (stored is None) != (manifest.reference is None):
+            raise ModelError("model lacks the reference field that its manifest names")
+        reference = decode_reference(stored, manifest) if stored is not None else None
+        return cls(manifest, parts["decoder"], parts.get("encoder"), reference, stored)
+
+    def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
+        """Write the .aecm file; OutputExistsError if it exists and `overwrite` is not set."""
+        target = Path(path)
+        if target.exists() and not overwrite:
+            raise OutputExistsError(f"{target} exists; choose another name or pass overwrite=True")
+        temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        temporary.write_bytes(self.to_bytes())
+        temporary.replace(target)
+
+    def sealed(self) -> "Bundle":
+        """The same bundle with the hash of each part in its manifest."""
+        hashes = {name: hashlib.sha256(d).hexdigest() for name, d in self._parts().items() if d is not None}
+        return replace(self, manifest=replace(self.manifest, parts=hashes))
+
+    def _parts(self) -> dict[str, bytes | None]:
+        return {"encoder": self.encoder, "decoder": self.decoder, "reference": self.stored_reference}
+
+
+def encode_reference(field_values: np.ndarray, steps: np.ndarray) -> tuple[bytes, np.ndarray]:
+    """A reference field float64 (C, Y, X), rounded to multiples of `steps` (C,) -> its part, and the field as rounded."""
+    limit = 2.0**30
+    indices = np.clip(np.rint(field_values / steps[:, None, None]), -limit, limit).astype(np.int32)
+    residual = lorenzo_residual(indices[None], _SPATIAL_AXES).reshape(-1)
+    out = bytearray(steps.astype("<f8").tobytes())
+    out += encode_residual(residual, _REFERENCE_CELL, thorough=True)
+    return bytes(out), indices * steps[:, None, None]
+
+
+def decode_reference(part: bytes, manifest: Manifest) -> np.ndarray:
+    """The inverse of `encode_reference`."""
+    shape = manifest.reference
+    if shape is None or math.prod(shape) > 1 << 28:
+        raise ModelError(f"reference field of shape {shape} is not allowed")
+    cursor = Cursor(part)
+    steps = cursor.array(np.dtype("<f8"), shape[0])
+    residual = decode_residual(cursor, math.prod(shape)).reshape(1, *shape)
+    cursor.end()
+    if not np.isfinite(steps).all():
+        raise ModelError("reference field has a step that is not finite")
+    return np.asarray(lorenzo_restore(residual, _SPATIAL_AXES)[0] * steps[:, None, None])

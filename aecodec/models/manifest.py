@@ -1,0 +1,110 @@
+"""What a model says of itself, and the checks that a manifest from anywhere must pass."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from aecodec.errors import ModelError
+
+PARTS = ("encoder", "decoder", "reference")
+MAX_LATENTS = 1 << 20
+MAX_CHANNELS = 1 << 20
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a model says of itself.
+
+    `tile`: (steps, channels, rows, columns) that the graphs see at once. `offset`, `scale`: float64 per channel; the graphs
+    see (x - reference - offset) / scale. `bands`: (end, spread) of runs of latents, spreads in units of `scale`.
+    `latent_unit`: power of two, the decoder's integers are in it. `latent_limit`: the largest magnitude it may be fed.
+    `reference`: (channels, rows, columns) of the reference field, or None.
+    """
+
+    family: str
+    axes: str
+    tile: tuple[int, int, int, int]
+    offset: tuple[float, ...]
+    scale: tuple[float, ...]
+    bands: tuple[tuple[int, float], ...]
+    latent_unit: float
+    latent_limit: int
+    exact: bool
+    reference: tuple[int, int, int] | None = None
+    parts: dict[str, str] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def channels(self) -> int:
+        """Channels of the arrays it serves."""
+        return len(self.offset)
+
+    @property
+    def latents(self) -> int:
+        """Latents of a tile."""
+        return self.bands[-1][0]
+
+    def to_json(self) -> dict[str, Any]:
+        """The manifest as a JSON object."""
+        record = dict(self.__dict__)
+        for key in ("tile", "offset", "scale"):
+            record[key] = list(record[key])
+        record["bands"] = [list(band) for band in self.bands]
+        record["reference"] = list(self.reference) if self.reference else None
+        return record
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> "Manifest":
+        """Parse and validate; the record may be hostile."""
+        try:
+            manifest = cls(
+                family=str(record["family"]),
+                axes=str(record["axes"]),
+                tile=_four(record["tile"]),
+                offset=tuple(float(v) for v in record["offset"]),
+                scale=tuple(float(v) for v in record["scale"]),
+                bands=tuple((int(end), float(spread)) for end, spread in record["bands"]),
+                latent_unit=float(record["latent_unit"]),
+                latent_limit=int(record["latent_limit"]),
+                exact=bool(record["exact"]),
+                reference=_three(record["reference"]) if record["reference"] else None,
+                parts={str(k): str(v) for k, v in record["parts"].items()},
+                provenance=dict(record["provenance"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise ModelError(f"malformed model manifest: {type(error).__name__} {error}") from None
+        manifest._validate()
+        return manifest
+
+    def _validate(self) -> None:
+        ends = [end for end, _ in self.bands]
+        spreads = [spread for _, spread in self.bands]
+        mantissa, _ = math.frexp(self.latent_unit) if math.isfinite(self.latent_unit) else (0.0, 0)
+        checks = {
+            "tile sizes must be 1 to 4096": all(1 <= n <= 4096 for n in self.tile),
+            "offset and scale need one finite number per channel": 1 <= len(self.offset) == len(self.scale) <= MAX_CHANNELS
+            and all(math.isfinite(v) for v in self.offset)
+            and all(math.isfinite(v) and v > 0 for v in self.scale),
+            "bands must rise and have finite spreads": bool(ends)
+            and all(a < b for a, b in zip([0, *ends], ends, strict=False))
+            and ends[-1] <= MAX_LATENTS
+            and all(math.isfinite(s) and s >= 0 for s in spreads),
+            "latent_unit must be a power of two": mantissa == 0.5,
+            "latent_limit must be 1 to 2**53": 1 <= self.latent_limit <= 2**53,
+            "reference must have the model's channels": self.reference is None
+            or (self.reference[0] == self.channels and all(n >= 1 for n in self.reference)),
+            f"parts must be among {', '.join(PARTS)}": set(self.parts) <= set(PARTS) and "decoder" in self.parts,
+        }
+        for rule, holds in checks.items():
+            if not holds:
+                raise ModelError(f"invalid model manifest: {rule}")
+
+
+def _four(values: Any) -> tuple[int, int, int, int]:
+    a, b, c, d = (int(v) for v in values)
+    return a, b, c, d
+
+
+def _three(values: Any) -> tuple[int, int, int]:
+    a, b, c = (int(v) for v in values)
+    return a, b, c

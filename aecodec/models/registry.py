@@ -1,0 +1,71 @@
+"""Where models are found by name or id: those that ship with the library, and directories of the user's."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from aecodec.errors import AecodecError, ModelError
+from aecodec.models.bundle import Bundle
+
+ENVIRONMENT = "AECODEC_MODELS"
+SHIPPED = Path(__file__).parent
+
+
+def directories() -> list[Path]:
+    """Directories searched, in order: the shipped one, then those that AECODEC_MODELS names."""
+    named = [Path(part) for part in os.environ.get(ENVIRONMENT, "").split(os.pathsep) if part]
+    return [SHIPPED, *named]
+
+
+def installed() -> Iterator[tuple[str, Path]]:
+    """(name, path) of every model file found."""
+    for directory in directories():
+        if directory.is_dir():
+            for path in sorted(directory.glob("*.aecm")):
+                yield path.stem, path
+
+
+def load_bundle(source: str | os.PathLike[str] | bytes) -> Bundle:
+    """A bundle from bytes, from a path, or by the name or id of an installed model."""
+    if isinstance(source, bytes):
+        return Bundle.from_bytes(source)
+    path = Path(source)
+    if path.is_file():
+        return Bundle.from_bytes(path.read_bytes())
+    found = find(str(source))
+    if found is not None:
+        return found
+    raise ModelError(f"no model {str(source)!r}: no such file, and no model of that name or id in {_places()}")
+
+
+def find(name_or_id: str) -> Bundle | None:
+    """The installed model of this name, or with this id."""
+    for name, path in installed():
+        if name == name_or_id:
+            return Bundle.from_bytes(path.read_bytes())
+    if len(name_or_id) == 64:
+        for _, path in installed():
+            try:
+                bundle = Bundle.from_bytes(path.read_bytes())
+            except AecodecError:
+                continue  # a damaged file in a directory of models must not hide the others
+            if bundle.id == name_or_id:
+                return bundle
+    return None
+
+
+def is_shipped(bundle_id: str) -> bool:
+    """True if the model comes with the library, so that files need not embed it."""
+    return any(path.parent == SHIPPED and Bundle.from_bytes(path.read_bytes()).id == bundle_id for _, path in installed())
+
+
+def missing(bundle_id: str) -> ModelError:
+    """The error for a file whose model cannot be found."""
+    return ModelError(
+        f"the file needs model {bundle_id}, which is not embedded in it and not in {_places()}; "
+        f"pass model=, or put its .aecm into a directory that {ENVIRONMENT} names"
+    )
+
+
+def _places() -> str:
+    return ", ".join(str(directory) for directory in directories())

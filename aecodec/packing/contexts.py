@@ -1,0 +1,169 @@
+"""Which scale index each symbol has: for latents from the bands already coded, for residuals from cheap side information.
+
+Latents of a tile come in bands of falling spread. A tile's energy, relative to what the model expects, is measured on the
+bands already coded, of the tile and of its neighbours on the tile grid; it gives the scale of the next band. Every step is
+an IEEE operation on single elements or a sum of integers, so the decoder's energies are the encoder's on any machine.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from aecodec.packing.groups import GroupedSymbols, encode_groups, estimate_bits
+from aecodec.packing.scale import INDICES, magnitude, scale_index
+from aecodec.packing.stream import decode_stream, encode_stream, unzigzag, zigzag
+from aecodec.packing.varint import Cursor, put_varint
+
+Bands = Sequence[tuple[int, float]]  # (end, spread): latents before `end` have this mean magnitude, in latent units
+Chosen = list[tuple[int, np.ndarray]]  # scale indices in use, each with the numbers of its tiles
+
+CELL_SIZES = (0, 16, 64, 256)  # values that share a scale index in a residual; 0: all of them
+_PRIOR = 0.5
+_SMALLEST = 2.0**-8
+_MEMORY = 1.0 - 2.0**-5
+
+
+class _Energy:
+    """Energy of each tile relative to the model's expectation, updated band by band."""
+
+    def __init__(self, grid: tuple[int, int, int, int]) -> None:
+        self._grid = grid
+        self._energy = np.full(int(np.prod(grid)), _PRIOR)
+        self._weight = _PRIOR
+
+    def indices(self, expected: float) -> np.ndarray:
+        """Scale index of each tile for a band whose symbols have mean magnitude `expected` by the model."""
+        return scale_index(np.maximum(self._energy * (expected / self._weight), _SMALLEST))
+
+    def update(self, sums: np.ndarray, width: int, expected: float) -> None:
+        """Learn from a coded band: `sums` is each tile's sum of magnitudes over `width` symbols (integers)."""
+        relative = sums.astype(np.float64) * (0.8 / max(expected, 0.3))
+        trust = min(1.0, expected)
+        keep = max(_power(_MEMORY, width), 0.3)
+        self._energy = self._energy * keep + (relative + _smooth(relative, self._grid)) * (0.5 * trust)
+        self._weight = self._weight * keep + width * trust
+
+
+def _power(base: float, exponent: int) -> float:
+    """base ** exponent by multiplications alone, since pow differs between C libraries."""
+    result = 1.0
+    for _ in range(min(exponent, 64)):
+        result *= base
+    return result
+
+
+def _smooth(values: np.ndarray, grid: tuple[int, int, int, int]) -> np.ndarray:
+    """(1 2 1)/4 along the step, row and column axes of the tile grid, edges repeated."""
+    field = values.reshape(grid)
+    for axis in (0, 2, 3):
+        if grid[axis] > 1:
+            field = np.moveaxis(field, axis, 0)
+            before = np.concatenate([field[:1], field[:-1]])
+            after = np.concatenate([field[1:], field[-1:]])
+            field = np.moveaxis((before + after) * 0.25 + field * 0.5, 0, axis)
+    return field.reshape(-1)
+
+
+def _walk_bands(grid: tuple[int, int, int, int], bands: Bands, step: float, visit: Callable[[slice, Chosen], np.ndarray]) -> None:
+    """Go through the bands in coding order. `visit(columns, chosen)` codes one and returns its symbols."""
+    energy = _Energy(grid)
+    start = 0
+    for end, spread in bands:
+        expected = max(spread / step, 2.0**-20)
+        indices = energy.indices(expected)
+        used = np.flatnonzero(np.bincount(indices, minlength=INDICES)).tolist()
+        symbols = visit(slice(start, end), [(i, np.flatnonzero(indices == i)) for i in used])
+        energy.update(magnitude(symbols).sum(axis=1, dtype=np.int64), end - start, expected)
+        start = end
+
+
+def group_latents(symbols: np.ndarray, grid: tuple[int, int, int, int], bands: Bands, step: float) -> list[list[np.ndarray]]:
+    """Symbols (tiles, latents) int32, latents in band order -> for each scale index its symbols in coding order."""
+    groups: list[list[np.ndarray]] = [[] for _ in range(INDICES)]
+
+    def visit(columns: slice, chosen: Chosen) -> np.ndarray:
+        band = np.ascontiguousarray(symbols[:, columns])
+        for index, tiles in chosen:
+            groups[index].append((band if tiles.size == len(band) else band[tiles]).reshape(-1))
+        return band
+
+    _walk_bands(grid, bands, step, visit)
+    return groups
+
+
+def encode_latents(symbols: np.ndarray, grid: tuple[int, int, int, int], bands: Bands, step: float, thorough: bool) -> bytes:
+    """Symbols (tiles, latents) int32 -> bytes. `step` is the quantizer's, in the unit of the bands' spreads."""
+    return encode_groups(group_latents(symbols, grid, bands, step), thorough)
+
+
+def decode_latents(cursor: Cursor, grid: tuple[int, int, int, int], bands: Bands, step: float) -> np.ndarray:
+    """The inverse of `encode_latents`."""
+    tiles = int(np.prod(grid))
+    symbols = np.zeros((tiles, bands[-1][0]), np.int32)
+    grouped = GroupedSymbols(cursor, symbols.size)
+
+    def visit(columns: slice, chosen: Chosen) -> np.ndarray:
+        width = columns.stop - columns.start
+        band = np.empty((tiles, width), np.int32)
+        for index, members in chosen:
+            band[members] = grouped.take(index, members.size * width).reshape(-1, width)
+        symbols[:, columns] = band
+        return band
+
+    _walk_bands(grid, bands, step, visit)
+    grouped.end()
+    return symbols
+
+
+def cell_indices(residual: np.ndarray, size: int) -> np.ndarray:
+    """Scale index of each run of `size` values of a 1-D int32 residual."""
+    cells = magnitude(np.pad(residual, (0, -residual.size % size)).reshape(-1, size))
+    return scale_index(np.maximum(cells.sum(axis=1, dtype=np.int64) * (1.0 / size), _SMALLEST))
+
+
+def _group_cells(residual: np.ndarray, size: int, indices: np.ndarray) -> list[list[np.ndarray]]:
+    cells = np.pad(residual, (0, -residual.size % size)).reshape(-1, size)
+    return [[cells[indices == i].reshape(-1)] if (indices == i).any() else [] for i in range(INDICES)]
+
+
+def _side_information(indices: np.ndarray) -> np.ndarray:
+    return zigzag(np.diff(indices.astype(np.int16), prepend=np.int16(0)))
+
+
+def estimate_residual_bits(residual: np.ndarray, size: int) -> float:
+    """Estimated size of `encode_residual` with this cell size, residual 1-D int32."""
+    if size == 0:
+        return estimate_bits([[residual]])
+    indices = cell_indices(residual, size)
+    return estimate_bits([[_side_information(indices).astype(np.int32)]]) + estimate_bits(_group_cells(residual, size, indices))
+
+
+def encode_residual(residual: np.ndarray, size: int, thorough: bool) -> bytes:
+    """1-D int32 residual -> bytes, with cells of `size` values (one of CELL_SIZES)."""
+    out = bytearray()
+    put_varint(out, CELL_SIZES.index(size))
+    if size == 0:
+        out += encode_stream(zigzag(residual), signed=True, thorough=thorough)
+    else:
+        indices = cell_indices(residual, size)
+        out += encode_stream(_side_information(indices), signed=True, thorough=thorough)
+        out += encode_groups(_group_cells(residual, size, indices), thorough)
+    return bytes(out)
+
+
+def decode_residual(cursor: Cursor, count: int) -> np.ndarray:
+    """The inverse of `encode_residual` for `count` values."""
+    size = CELL_SIZES[cursor.varint(len(CELL_SIZES) - 1)]
+    if size == 0:
+        return unzigzag(decode_stream(cursor, count).astype(np.uint32))
+    number = -(-count // size)
+    differences = unzigzag(decode_stream(cursor, number).astype(np.uint32))
+    indices = np.cumsum(differences, dtype=np.int32)
+    grouped = GroupedSymbols(cursor, number * size)
+    cells = np.zeros((number, size), np.int32)
+    for index in range(INDICES):
+        chosen = np.flatnonzero(indices == index)
+        if chosen.size:
+            cells[chosen] = grouped.take(index, chosen.size * size).reshape(-1, size)
+    grouped.end()
+    return cells.reshape(-1)[:count]

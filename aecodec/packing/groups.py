@@ -1,0 +1,122 @@
+"""Symbols grouped by scale index, neighbouring groups merged where a stream of its own does not pay, each group a stream.
+
+Layout: varint number of streams; for each the varint count of indices it covers and the varint count of its symbols; then
+the streams.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from aecodec.errors import FormatError
+from aecodec.packing.scale import INDICES
+from aecodec.packing.stream import decode_stream, encode_stream, unzigzag, zigzag
+from aecodec.packing.varint import Cursor, put_varint
+
+_BINS = 256
+_STREAM_BITS = 140.0
+_SYMBOL_BITS = 4.0
+
+
+def histogram(zigzagged: np.ndarray) -> np.ndarray:
+    """Counts of the values, those from 255 on by octave, so that any scale fits in a short vector."""
+    counts = np.bincount(np.minimum(zigzagged, _BINS - 1), minlength=_BINS + 32).astype(np.float64)
+    if counts[_BINS - 1]:
+        _, octave = np.frexp(zigzagged[zigzagged >= _BINS - 1].astype(np.float64))
+        counts[_BINS - 1] = 0
+        counts += np.bincount(_BINS - 8 + octave, minlength=_BINS + 32)
+    return counts
+
+
+def histogram_bits(counts: np.ndarray) -> float:
+    """Estimated size of a stream with this histogram, its tree and framing included."""
+    total = counts.sum()
+    if total == 0 or counts[0] == total:
+        return 24.0
+    used = np.flatnonzero(counts)
+    seen = counts[used]
+    octaves = np.maximum(used - (_BINS - 8), 0)
+    within = float((seen * np.where(used >= _BINS, octaves - 1, 0)).sum())
+    return float((seen * (np.log2(total) - np.log2(seen))).sum()) + within + _SYMBOL_BITS * used.size + _STREAM_BITS
+
+
+def estimate_bits(groups: Sequence[list[np.ndarray]]) -> float:
+    """Estimated size of `encode_groups` of the same symbols, before merging."""
+    return sum(histogram_bits(histogram(zigzag(np.concatenate(parts)))) for parts in groups if parts)
+
+
+def encode_groups(groups: Sequence[list[np.ndarray]], thorough: bool) -> bytes:
+    """`groups[i]`: int32 arrays (1-D) of the symbols with scale index i, in coding order."""
+    joined = [zigzag(np.concatenate(parts)) if parts else np.zeros(0, np.uint32) for parts in groups]
+    out = bytearray()
+    runs = _merge([histogram(symbols) for symbols in joined])
+    put_varint(out, len(runs))
+    streams = [np.concatenate(joined[first:last]) if last - first > 1 else joined[first] for first, last in runs]
+    for (first, last), stream in zip(runs, streams, strict=True):
+        put_varint(out, last - first)
+        put_varint(out, stream.size)
+    for (first, last), stream in zip(runs, streams, strict=True):
+        # Within a merged stream the symbols stay ordered by index, then by coding order.
+        out += encode_stream(stream, signed=True, thorough=thorough)
+        if last - first > 1:
+            for part in joined[first : last - 1]:
+                put_varint(out, part.size)
+    return bytes(out)
+
+
+class GroupedSymbols:
+    """The decoded groups, handed out piece by piece."""
+
+    def __init__(self, cursor: Cursor, limit: int) -> None:
+        self._groups: list[np.ndarray] = []
+        self._used = [0] * INDICES
+        shape = [(cursor.varint(INDICES), cursor.varint(limit)) for _ in range(cursor.varint(INDICES))]
+        if sum(count for _, count in shape) > limit or sum(width for width, _ in shape) != INDICES:
+            raise FormatError(f"symbol groups {shape} do not cover {INDICES} scale indices and at most {limit} symbols")
+        for width, count in shape:
+            symbols = unzigzag(decode_stream(cursor, count).astype(np.uint32))
+            sizes = [cursor.varint(count) for _ in range(width - 1)]
+            if sum(sizes) > count:
+                raise FormatError(f"symbol groups of {sizes} in a stream of {count}")
+            self._groups += np.split(symbols, np.cumsum(sizes, dtype=np.int64)) if width else []
+
+    def take(self, index: int, count: int) -> np.ndarray:
+        """The next `count` symbols with scale `index`, int32."""
+        start = self._used[index]
+        self._used[index] = start + count
+        symbols = self._groups[index][start : start + count]
+        if symbols.size != count:
+            raise FormatError(f"scale index {index} has {self._groups[index].size} symbols, {start + count} are needed")
+        return symbols
+
+    def end(self) -> None:
+        """Refuse symbols that nobody took."""
+        left = sum(group.size - used for group, used in zip(self._groups, self._used, strict=True))
+        if left:
+            raise FormatError(f"{left} symbols left over")
+
+
+def _merge(histograms: list[np.ndarray]) -> list[tuple[int, int]]:
+    """Runs (first, last) of indices that share a stream: neighbours merged greedily while that saves bits."""
+    runs = [(i, i + 1) for i in range(len(histograms))]
+    counts = list(histograms)
+    bits = [histogram_bits(c) if c.any() else 0.0 for c in counts]
+    gains = [_gain(counts, bits, i) for i in range(len(runs) - 1)]
+    while gains:
+        best = int(np.argmax(gains))
+        if gains[best] <= 0:
+            break
+        runs[best : best + 2] = [(runs[best][0], runs[best + 1][1])]
+        counts[best : best + 2] = [counts[best] + counts[best + 1]]
+        bits[best : best + 2] = [histogram_bits(counts[best]) if counts[best].any() else 0.0]
+        gains[best : best + 1] = []
+        for i in (best - 1, best):
+            if 0 <= i < len(gains):
+                gains[i] = _gain(counts, bits, i)
+    return runs
+
+
+def _gain(counts: list[np.ndarray], bits: list[float], i: int) -> float:
+    if not counts[i].any() or not counts[i + 1].any():
+        return 1e9  # empty groups cost their framing and nothing else
+    return bits[i] + bits[i + 1] - histogram_bits(counts[i] + counts[i + 1]) + 16.0

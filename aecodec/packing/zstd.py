@@ -1,0 +1,78 @@
+"""The only zstandard import: zstd as a Huffman coder, zstd as itself, and never without a maximum output.
+
+zstandard's objects are not for simultaneous use by threads, so each thread has its own.
+"""
+
+import threading
+from functools import lru_cache
+
+import zstandard
+
+from aecodec.errors import FormatError
+
+_FRAME = {
+    "format": zstandard.FORMAT_ZSTD1_MAGICLESS,
+    "write_content_size": 0,
+    "write_checksum": 0,
+    "write_dict_id": 0,
+}
+_local = threading.local()
+
+
+@lru_cache(maxsize=1)
+def _huffman_parameters() -> zstandard.ZstdCompressionParameters:
+    # target_length must be 0: negative levels switch Huffman off. The window must not limit the 128 KiB blocks.
+    return zstandard.ZstdCompressionParameters(
+        strategy=zstandard.STRATEGY_FAST,
+        min_match=7,
+        hash_log=6,
+        chain_log=6,
+        search_log=1,
+        target_length=0,
+        window_log=17,
+        **_FRAME,
+    )
+
+
+def _cached(name: str, make: object) -> object:
+    found = getattr(_local, name, None)
+    if found is None:
+        found = make()  # type: ignore[operator]  # a constructor, kept untyped since two kinds share this cache
+        setattr(_local, name, found)
+    return found
+
+
+def huffman(data: bytes | memoryview) -> bytes:
+    """zstd frame (no magic) that is nearly pure Huffman code of `data`."""
+    coder = _cached("huffman", lambda: zstandard.ZstdCompressor(compression_params=_huffman_parameters()))
+    assert isinstance(coder, zstandard.ZstdCompressor)
+    return coder.compress(data)
+
+
+def compress(data: bytes | memoryview, level: int) -> bytes:
+    """zstd frame (no magic) of `data` at zstd's `level`."""
+
+    def make() -> zstandard.ZstdCompressor:
+        parameters = zstandard.ZstdCompressionParameters.from_level(level, **_FRAME)
+        return zstandard.ZstdCompressor(compression_params=parameters)
+
+    coder = _cached(f"level{level}", make)
+    assert isinstance(coder, zstandard.ZstdCompressor)
+    return coder.compress(data)
+
+
+def decompress(frame: bytes | memoryview, size: int) -> bytes:
+    """The `size` bytes that `frame` holds; FormatError if it holds another number of them or is damaged."""
+
+    def make() -> zstandard.ZstdDecompressor:
+        return zstandard.ZstdDecompressor(format=zstandard.FORMAT_ZSTD1_MAGICLESS)
+
+    decoder = _cached("decoder", make)
+    assert isinstance(decoder, zstandard.ZstdDecompressor)
+    try:
+        data = decoder.decompress(frame, max_output_size=max(size, 1), allow_extra_data=False)
+    except zstandard.ZstdError as error:
+        raise FormatError(f"damaged zstd frame of {len(frame)} bytes: {error}") from None
+    if len(data) != size:
+        raise FormatError(f"zstd frame holds {len(data)} bytes, {size} were declared")
+    return data

@@ -1,0 +1,52 @@
+"""ONNX Runtime sessions: providers, threads, and honest errors about both."""
+
+import numpy as np
+import onnxruntime
+
+from aecodec.errors import ModelError
+
+_NAMES = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+class OrtRun:
+    """One session. `run` is safe from many threads; creation is serialised by the caller."""
+
+    def __init__(self, graph: bytes, provider: str, threads: int, optimise: bool = True) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        # A pool of one or two threads that spins would take the cores from numpy and zstd.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # Batches vary in size: a growing arena would keep the largest of each.
+        options.enable_cpu_mem_arena = False
+        if not optimise:
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        self._session = self._create(graph, options, provider)
+        # get_available_providers() lists CUDA even where its libraries fail to load; the session knows.
+        active = self._session.get_providers()
+        if provider == "cuda" and active[0] != _NAMES["cuda"]:
+            raise ModelError(
+                f"provider='cuda' was asked for, but ONNX Runtime gave {active[0]}; check the CUDA and cuDNN libraries, "
+                "or pass provider='cpu'"
+            )
+        self.provider = "cuda" if active[0] == _NAMES["cuda"] else "cpu"
+        self._input = self._session.get_inputs()[0].name
+        self._output = self._session.get_outputs()[0].name
+
+    @staticmethod
+    def _create(graph: bytes, options: onnxruntime.SessionOptions, provider: str) -> onnxruntime.InferenceSession:
+        wanted = [_NAMES["cuda"], _NAMES["cpu"]] if provider in ("cuda", "auto") else [_NAMES["cpu"]]
+        available = onnxruntime.get_available_providers()
+        chosen = [name for name in wanted if name in available]
+        try:
+            return onnxruntime.InferenceSession(graph, options, providers=chosen)
+        except Exception as error:  # noqa: BLE001  # onnxruntime's own exceptions share no public base class
+            raise ModelError(f"ONNX Runtime cannot load the model: {str(error)[:300]}") from None
+
+    def __call__(self, array: np.ndarray) -> np.ndarray:
+        """The output for `array`."""
+        try:
+            return np.asarray(self._session.run([self._output], {self._input: array})[0])
+        except Exception as error:  # noqa: BLE001  # as above
+            raise ModelError(f"ONNX Runtime failed on input {array.shape} {array.dtype}: {str(error)[:300]}") from None

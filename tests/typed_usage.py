@@ -1,0 +1,27 @@
+"""The public names used as a user would, for the type checker; test_readme runs it too."""
+
+from pathlib import Path
+
+import numpy as np
+
+import aecodec
+
+
+def round_trip(folder: Path) -> np.ndarray:
+    x = np.linspace(0, 1, 2 * 3 * 40 * 50, dtype=np.float32).reshape(2, 3, 40, 50)
+    model: aecodec.Model = aecodec.fit(x, axes="tcyx", max_error=1e-3)
+    model.save(folder / "linear.aecm", overwrite=True)
+    data: bytes = aecodec.compress(x, model=aecodec.load_model(folder / "linear.aecm"), axes="tcyx", max_error=1e-3)
+    with aecodec.open(folder / "x.aecz", "w", model=model, axes="tcyx", max_error=[1e-3, 1e-3, 1e-2]) as f:
+        f.write(x)
+    with aecodec.open(folder / "x.aecz") as r:
+        part: np.ndarray = r[0, 1, ..., 3:7]
+        assert part.shape == (40, 4)
+    compressor = aecodec.Compressor(axes="tcyx", psnr=60, value_range=(0, 1))
+    received = compressor.compress(x) + compressor.flush()
+    slabs: list[np.ndarray] = aecodec.Decompressor().decompress(received)
+    assert slabs[0].dtype == np.float32
+    latents: np.ndarray = model.encode(x)
+    restored: np.ndarray = model.decode(latents, shape=x.shape)
+    assert restored.shape == x.shape
+    return aecodec.decompress(data)
