@@ -1,6 +1,7 @@
 """`aecodec.open(path)`: a lazy array over a file."""
 
 import io
+import math
 import os
 import threading
 from collections import OrderedDict, deque
@@ -78,6 +79,11 @@ class Reader:
         return len(self._spec.shape)
 
     @property
+    def nbytes(self) -> int:
+        """Bytes of the decoded array."""
+        return math.prod(self._spec.shape) * self._spec.dtype.itemsize
+
+    @property
     def axes(self) -> str:
         """One letter per dimension."""
         return self._spec.axes.letters
@@ -121,13 +127,13 @@ class Reader:
         numbers = range(self._container.index.starts.size)
         if self._threads == 1 or len(numbers) < 2:
             for number in numbers:
-                yield int(self._container.index.starts[number]), self._slab(number)
+                yield int(self._container.index.starts[number]), self.chunk_array(number)
             return
         with ThreadPoolExecutor(self._threads) as pool:
             queue: deque[tuple[int, Future[np.ndarray]]] = deque()
             try:
                 for number in numbers:
-                    queue.append((number, pool.submit(self._slab, number)))
+                    queue.append((number, pool.submit(self.chunk_array, number)))
                     if len(queue) > self._threads:
                         first, future = queue.popleft()
                         yield int(self._container.index.starts[first]), future.result()
@@ -187,14 +193,14 @@ class Reader:
             if number in self._cache:
                 self._cache.move_to_end(number)
                 return self._cache[number]
-        slab = self._slab(number)
+        slab = self.chunk_array(number)
         with self._lock:
             self._cache[number] = slab
             while len(self._cache) > _CACHED_CHUNKS:
                 self._cache.popitem(last=False)
         return slab
 
-    def _slab(self, number: int) -> np.ndarray:
+    def chunk_array(self, number: int) -> np.ndarray:
         """Chunk `number` decoded, in the user's axes."""
         with self._lock:
             chunk = self._container.chunk(number)

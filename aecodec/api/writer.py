@@ -76,6 +76,11 @@ class Writer:
         spec = self._encoder.spec
         return spec.shape if spec is not None else ()
 
+    @property
+    def size(self) -> int:
+        """Bytes of the file so far."""
+        return self._container.offset
+
     def declare(self, dtype: Any, axes: str, shape: tuple[int, ...]) -> None:
         """Fix dtype, axes and slab shape (any size along the stream axis) before, or instead of, the first slab."""
         self._encoder.declare(np.dtype(dtype), axes, shape)

@@ -1,0 +1,5 @@
+"""The `aecodec` command."""
+
+from aecodec.cli.app import main
+
+__all__ = ["main"]

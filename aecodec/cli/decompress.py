@@ -1,0 +1,38 @@
+"""`aecodec decompress`."""
+
+from aecodec.api.reader import Reader
+from aecodec.cli.outputs import refuse_existing, restored_name, seekable, write_array
+from aecodec.cli.progress import progress, say, size_text
+from aecodec.errors import TruncatedError, UsageError
+
+
+def decompress_files(
+    inputs: list[str],
+    output: str | None,
+    model: str | None,
+    provider: str,
+    threads: int | None,
+    force: bool,
+    quiet: bool,
+) -> None:
+    """Decompress each input to `output`, or to its own name without .aecz."""
+    if output is not None and len(inputs) > 1:
+        raise UsageError(f"-o names one output, but there are {len(inputs)} inputs")
+    names = [output or restored_name(name) for name in inputs]
+    for target in names:
+        refuse_existing(target, force)
+    for name, target in zip(inputs, names, strict=True):
+        with seekable(name) as source, Reader(source, model, provider, threads) as reader:
+            if not reader.complete:
+                raise TruncatedError(
+                    f"{name} was cut off or is still being written; only steps before {len_text(reader)} are there"
+                )
+            with progress(name, None, quiet):
+                write_array(reader, target)
+            shape = "x".join(map(str, reader.shape)) or "scalar"
+            say(f"{name} : {shape} {reader.dtype}, {size_text(reader.nbytes)}, {target}", quiet)
+
+
+def len_text(reader: Reader) -> str:
+    """How far along its stream axis a file reaches."""
+    return str(reader.header.spec.with_length(sum(reader.container.index.counts.tolist())).length)

@@ -1,0 +1,185 @@
+"""What the command reads: .npy, raw binary, images, and standard input, as arrays or as slabs."""
+
+import math
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from aecodec.canonical import checked_dtype
+from aecodec.errors import DtypeError, FormatError, TruncatedError, UsageError, require_extra
+
+IMAGE_SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".ppm", ".pgm"))
+STDIO = "-"
+_NPY_MAGIC = b"\x93NUMPY"
+_SLAB_BYTES = 1 << 23
+
+
+@dataclass(frozen=True)
+class Source:
+    """One input. `array` is None for a stream, which gives `slabs` along its first dimension instead."""
+
+    name: str
+    array: np.ndarray | None
+    axes: str | None
+    metadata: dict[str, Any]
+    slabs: Iterator[np.ndarray] = field(default_factory=lambda: iter(()))
+
+
+def parse_shape(text: str | None) -> tuple[int, ...] | None:
+    """ "240,37,49" or "240x37x49"; the first size may be -1: as many as there are."""
+    if text is None:
+        return None
+    try:
+        shape = tuple(int(part) for part in text.replace("x", ",").split(",") if part.strip())
+    except ValueError:
+        raise UsageError(f"--shape {text!r} is not a list of sizes such as 240,37,49") from None
+    if not shape or any(n < 0 for n in shape[1:]) or shape[0] < -1:
+        raise UsageError(f"--shape {text!r}: sizes must be 0 or more; only the first may be -1")
+    return shape
+
+
+def parse_dtype(text: str | None) -> np.dtype | None:
+    """A numpy dtype name such as float32 or <i2."""
+    if text is None:
+        return None
+    try:
+        return checked_dtype(text)
+    except TypeError as error:
+        raise DtypeError(f"--dtype {text!r}: {error}") from None
+
+
+def read_source(name: str, dtype: np.dtype | None, shape: tuple[int, ...] | None, axes: str | None) -> Source:
+    """Open an input by what it is: standard input, an image or .npy by its suffix, raw with `dtype`, else bytes."""
+    if (shape is None) != (dtype is None):
+        raise UsageError("raw binary input needs both --dtype and --shape")
+    if name == STDIO:
+        return _from_stream(sys.stdin.buffer, dtype, shape, axes)
+    path = Path(name)
+    if not path.exists():
+        raise FileNotFoundError(2, os.strerror(2), name)
+    if path.is_dir():
+        raise IsADirectoryError(21, "is a directory; name the files in it", name)
+    if dtype is not None and shape is not None:
+        return Source(name, _raw_map(path, dtype, shape), axes, {"source": "raw"})
+    if path.suffix == ".npy":
+        return Source(name, load_npy(path), axes, {"source": "npy"})
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        array, found, metadata = _load_image(path)
+        return Source(name, array, axes or found, metadata)
+    size = path.stat().st_size
+    array = np.memmap(path, np.uint8, "r") if size else np.zeros(0, np.uint8)
+    return Source(name, array, axes, {"source": "bytes"})
+
+
+def load_npy(path: Path) -> np.ndarray:
+    """A .npy file as a memory map."""
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except ValueError as error:
+        if "object" in str(error).lower():
+            raise DtypeError(f"{path} holds Python objects; save it as an array of numbers first") from None
+        raise FormatError(f"{path} is not a sound .npy file: {error}") from None
+    except EOFError:
+        raise TruncatedError(f"{path} is empty") from None
+    checked_dtype(array.dtype)
+    return np.asarray(array) if array.ndim == 0 else array
+
+
+def _load_image(path: Path) -> tuple[np.ndarray, str, dict[str, Any]]:
+    try:
+        from PIL import Image, UnidentifiedImageError
+    except ImportError:
+        raise require_extra("Pillow", "images", "reading images") from None
+    try:
+        with Image.open(path) as image:
+            kind = image.format or "PNG"
+            image.load()
+            keep = image.mode in ("L", "RGB", "RGBA", "I;16", "F")
+            array = np.asarray(image if keep else image.convert("RGBA" if "transparency" in image.info else "RGB"))
+    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise FormatError(f"{path} is not an image that Pillow can read: {error}") from None
+    return array, "yx" if array.ndim == 2 else "yxc", {"source": "image", "format": kind}
+
+
+def _raw_map(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
+    size = path.stat().st_size
+    row = math.prod(shape[1:]) * dtype.itemsize
+    if shape[0] == -1:
+        if not row or size % row:
+            raise UsageError(f"{path} has {size} bytes, not a multiple of the {row} that shape {shape} and {dtype} need")
+        shape = (size // row, *shape[1:])
+    if math.prod(shape) * dtype.itemsize != size:
+        raise UsageError(f"{path} has {size} bytes, but shape {shape} of {dtype} needs {math.prod(shape) * dtype.itemsize}")
+    return np.memmap(path, dtype, "r", shape=shape) if size else np.zeros(shape, dtype)
+
+
+def _from_stream(stream: BinaryIO, dtype: np.dtype | None, shape: tuple[int, ...] | None, axes: str | None) -> Source:
+    if dtype is not None and shape is not None:
+        return Source("stdin", None, axes, {"source": "raw"}, _stream_slabs(stream, b"", dtype, shape))
+    head = stream.read(len(_NPY_MAGIC))
+    if head != _NPY_MAGIC:
+        return Source("stdin", None, axes, {"source": "bytes"}, _stream_slabs(stream, head, np.dtype(np.uint8), (-1,)))
+    found_shape, fortran, found_dtype = _npy_header(stream)
+    checked_dtype(found_dtype)
+    if fortran or not found_shape:
+        count = math.prod(found_shape)
+        array = np.frombuffer(_read_exactly(stream, count * found_dtype.itemsize), found_dtype)
+        return Source("stdin", array.reshape(found_shape, order="F" if fortran else "C"), axes, {"source": "npy"})
+    return Source("stdin", None, axes, {"source": "npy"}, _stream_slabs(stream, b"", found_dtype, found_shape))
+
+
+def _npy_header(stream: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
+    version = tuple(stream.read(2))
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    if version not in readers:
+        raise FormatError(f"standard input is .npy of unknown version {version}")
+    try:
+        return readers[version](stream)
+    except ValueError as error:
+        raise FormatError(f"standard input is not a sound .npy stream: {error}") from None
+
+
+def _stream_slabs(stream: BinaryIO, head: bytes, dtype: np.dtype, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
+    """Slabs of `shape` (first size -1: until the end) from a stream whose first bytes were read already."""
+    row = math.prod(shape[1:]) * dtype.itemsize
+    left = shape[0]
+    if left <= 0 and (left == 0 or row == 0):
+        yield np.zeros((max(left, 0), *shape[1:]), dtype)
+        return
+    step = max(1, _SLAB_BYTES // max(1, row))
+    yielded = False
+    while left:
+        wanted = row * (step if left < 0 else min(step, left))
+        data = head + _read_up_to(stream, wanted - len(head))
+        head = b""
+        if len(data) < wanted and (left > 0 or len(data) % row):
+            raise TruncatedError(
+                f"standard input ended early: {len(data) % row if left < 0 else len(data)} of {row if left < 0 else wanted} bytes"
+            )
+        if data or not yielded:
+            yield np.frombuffer(data, dtype).reshape(-1, *shape[1:])
+            yielded = True
+        if left < 0 and len(data) < wanted:
+            return
+        left -= len(data) // row if left > 0 else 0
+
+
+def _read_up_to(stream: BinaryIO, size: int) -> bytes:
+    """`size` bytes, or what there is: a pipe may give them in small pieces."""
+    parts = []
+    while size > 0 and (part := stream.read(size)):
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+def _read_exactly(stream: BinaryIO, size: int) -> bytes:
+    data = _read_up_to(stream, size)
+    if len(data) < size:
+        raise TruncatedError(f"standard input ended early: {len(data)} of {size} bytes")
+    return data

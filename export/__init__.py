@@ -1,0 +1,1 @@
+"""Recipes for all that ships with the library, used from a checkout."""
