@@ -169,7 +169,8 @@ class StreamEncoder:
         self._container.begin(header.to_json(), embedded, options.metadata)
 
     def _submit(self, canonical: np.ndarray) -> None:
-        assert self._spec is not None and self._coder is not None
+        assert self._spec is not None
+        assert self._coder is not None
         axis = self._spec.stream_axis
         length = canonical.shape[axis] // (self._spec.steps_per_sample if axis == 0 else 1)
         origin = (self._length if axis == 2 else 0, self._length if axis == 3 else 0)

@@ -11,7 +11,7 @@ from aecodec.lattice import within_bound
 
 @dataclass(frozen=True)
 class Verdict:
-    """What verification found. `bad`: (start, count, reason) of chunks that fail. `worst_error`: absolute; None without original."""
+    """What verification found. `bad`: (start, count, reason) of chunks that fail. `worst_error`: None without the original."""
 
     chunks: int
     bad: list[tuple[int, int, str]]

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -53,7 +53,7 @@ def seekable(name: str) -> Iterator[str | BinaryIO]:
         return
     with tempfile.TemporaryFile() as spool:
         shutil.copyfileobj(sys.stdin.buffer, spool, 1 << 20)
-        yield spool  # type: ignore[misc]  # a temporary file is a BinaryIO in all but its declared type
+        yield spool
 
 
 @contextmanager
@@ -108,7 +108,7 @@ def _kind(reader: Reader, name: str) -> str:
 def _write_stream(reader: Reader, sink: BinaryIO, kind: str) -> None:
     if kind == "npy":
         header = {"descr": np.lib.format.dtype_to_descr(reader.dtype), "fortran_order": False, "shape": reader.shape}
-        np.lib.format.write_array_header_2_0(sink, header)
+        np.lib.format.write_array_header_1_0(sink, header)
     if reader.axes[:1] and reader.header.spec.axes.stream == 0:
         for _, slab in reader.slabs():
             sink.write(np.ascontiguousarray(slab).tobytes())
@@ -124,7 +124,7 @@ def _write_image(reader: Reader, partial: Path, suffix: str) -> None:
     array = reader.read()
     Image.init()
     form = Image.EXTENSION.get(suffix.lower(), "PNG")
-    lossy = {"JPEG": {"quality": 95}, "WEBP": {"lossless": True}}
+    lossy: dict[str, dict[str, Any]] = {"JPEG": {"quality": 95}, "WEBP": {"lossless": True}}
     try:
         Image.fromarray(array).save(partial, format=form, **lossy.get(form, {}))
     except (TypeError, OSError, KeyError) as error:

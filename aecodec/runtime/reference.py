@@ -14,5 +14,5 @@ class ReferenceRun:
 
     def __call__(self, array: np.ndarray) -> np.ndarray:
         """The output for `array`."""
-        name = next(iter(self._evaluator.input_names))
-        return np.asarray(self._evaluator.run(None, {name: array})[0])
+        (output,) = self._evaluator.run(None, {str(name): array for name in self._evaluator.input_names})  # type: ignore[misc]  # typed too widely
+        return np.asarray(output)
