@@ -12,7 +12,7 @@ from aecodec.errors import AecodecError
 from aecodec.version import __version__
 
 if TYPE_CHECKING:
-    from aecodec.api.functions import compress, decompress, fit, load_model, open
+    from aecodec.api.functions import compress, decompress, fit, load_model, open  # noqa: A004  # as gzip and lzma name it
     from aecodec.api.incremental import Compressor, Decompressor
     from aecodec.api.reader import Reader
     from aecodec.api.writer import Writer

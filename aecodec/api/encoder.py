@@ -120,7 +120,8 @@ class StreamEncoder:
             wanted[spec.axes.stream] = found[spec.axes.stream]
         if found != wanted:
             raise UsageError(
-                f"slab of shape {array.shape} does not fit a file of shape {spec.shape} (0: any length) along axes {spec.axes.letters!r}"
+                f"slab of shape {array.shape} does not fit a file of shape {spec.shape} with axes {spec.axes.letters!r}; "
+                "only the stream axis may differ (0: any length)"
             )
         if array.dtype != spec.dtype:
             raise UsageError(f"slab of dtype {array.dtype} does not fit a file of {spec.dtype}; convert it with astype")

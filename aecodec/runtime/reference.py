@@ -14,5 +14,5 @@ class ReferenceRun:
 
     def __call__(self, array: np.ndarray) -> np.ndarray:
         """The output for `array`."""
-        (output,) = self._evaluator.run(None, {str(name): array for name in self._evaluator.input_names})  # type: ignore[misc]  # typed too widely
+        (output,) = self._evaluator.run(None, {str(name): array for name in self._evaluator.input_names})
         return np.asarray(output)
