@@ -93,7 +93,8 @@ class ArraySpec:
         canonical = self.axes.canonical(native)
         if self.dtype.kind == "c":
             parts = np.ascontiguousarray(canonical)[..., None].view(self.real_dtype)
-            canonical = parts.transpose(0, 1, 4, 2, 3).reshape(canonical.shape[0], -1, *canonical.shape[2:])
+            n, c, h, w = canonical.shape
+            canonical = parts.transpose(0, 1, 4, 2, 3).reshape(n, 2 * c, h, w)
         return np.ascontiguousarray(canonical).view(self.real_dtype)
 
     def from_canonical(self, canonical: np.ndarray) -> np.ndarray:

@@ -48,9 +48,9 @@ class Fidelity:
             return self._number * self.spans(channels)
         return None
 
-    def allowed_mse(self, channels: int) -> np.ndarray:
-        """Largest mean squared error of each channel that reaches the PSNR asked for."""
-        return np.asarray((self.spans(channels) * 10.0 ** (-self._number / 20.0)) ** 2)
+    def allowed_rms(self, channels: int) -> np.ndarray:
+        """Largest root mean square error of each channel that reaches the PSNR asked for."""
+        return np.asarray(self.spans(channels) * 10.0 ** (-self._number / 20.0))
 
     @property
     def _number(self) -> float:

@@ -7,6 +7,7 @@ Source of the predictor: Ibarria et al., "Out-of-core compression and decompress
 import numpy as np
 
 INDEX_LIMIT = 2**31 - 1
+LARGEST_INTEGER_STEP = 2.0**53
 _GUARD = 1.0 - 2.0**-40  # keeps values that round at a midpoint inside the bound
 
 
@@ -18,7 +19,7 @@ def lattice_steps(errors: np.ndarray, peaks: np.ndarray, dtype: np.dtype) -> np.
     A spacing of 0 says that no lattice serves the channel.
     """
     if dtype.kind in "iu":
-        return 2.0 * np.floor(np.minimum(errors, 2.0**61)) + 1.0
+        return 2.0 * np.floor(np.minimum(errors, 2.0**52)) + 1.0
     with np.errstate(over="ignore"):
         top = (peaks + errors).astype(dtype)
     top = np.where(np.isfinite(top), top, np.finfo(dtype).max)

@@ -7,6 +7,7 @@ import numpy as np
 from aecodec.api.options import Options
 from aecodec.canonical import ArraySpec
 from aecodec.codec.model import Model
+from aecodec.errors import ModelError
 from aecodec.models.fit import fit_linear
 
 _SMALLEST_FIT = 1 << 14  # values below which a model's own bytes cannot pay
@@ -27,7 +28,10 @@ def fitted_model(slabs: list[np.ndarray] | Iterator[np.ndarray], spec: ArraySpec
     errors = options.fidelity.allowed_errors(spec.channels)
     # A reference field belongs to arrays of many samples; where rows or columns are the stream, no chunk sees all of it.
     reference = None if spec.stream_axis == 0 else False
-    result = fit_linear(slabs, errors, spec.axes.letters, reference=reference, values_to_code=values)
+    try:
+        result = fit_linear(slabs, errors, spec.axes.letters, reference=reference, values_to_code=values)
+    except ModelError:
+        return None  # nobody asked for a model by name: prediction and bytes serve any data
     if errors is not None and result.predictive_bits_per_value <= result.bits_per_value:
         return None
     return Model(result.bundle, options.provider)

@@ -10,6 +10,7 @@ import numpy as np
 from aecodec.api.autofit import fitted_model, wants_fit
 from aecodec.api.header import Header
 from aecodec.api.options import Options
+from aecodec.api.reader import MAX_CHUNK_VALUES
 from aecodec.axes import guess_axes, parse_axes
 from aecodec.canonical import ArraySpec, as_array
 from aecodec.codec.chunk import ChunkCoder
@@ -51,6 +52,8 @@ class StreamEncoder:
         lossless = self._options.fidelity.kind == "lossless"
         found = parse_axes(axes, len(shape)) if axes is not None else guess_axes(shape, dtype, lossless)
         self._spec = ArraySpec(dtype, found, tuple(shape)).with_length(0)
+        if (values := math.prod(self._spec.with_length(1).shape)) > MAX_CHUNK_VALUES:
+            raise UsageError(f"one step of the stream axis has {values} values, at most {MAX_CHUNK_VALUES} are allowed; split it")
         if dtype.kind == "b" and not lossless:
             raise FidelityError(
                 f"{self._options.fidelity.kind} was asked of bool values, which are kept exactly: use lossless=True"

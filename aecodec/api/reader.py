@@ -18,11 +18,12 @@ from aecodec.canonical import ArraySpec
 from aecodec.codec.chunk import ChunkCoder
 from aecodec.codec.model import Model, Origin
 from aecodec.container.reader import Chunk, ContainerReader
-from aecodec.errors import FormatError, ModelError, UsageError
+from aecodec.errors import FormatError, LimitError, ModelError, TruncatedError, UsageError
 from aecodec.fidelity import Fidelity
 from aecodec.models.registry import find, missing
 
 _CACHED_CHUNKS = 2
+MAX_CHUNK_VALUES = 1 << 30
 
 
 class Reader:
@@ -61,7 +62,14 @@ class Reader:
         expected = np.concatenate([[0], np.cumsum(index.counts)])
         if (index.starts != expected[:-1]).any():
             raise FormatError("chunks are missing or out of order: they do not follow each other along the stream axis")
-        return int(expected[-1])
+        spec, length = self.header.spec, int(expected[-1])
+        if spec.axes.stream is None and length != 1 and 0 not in spec.shape:
+            raise (
+                TruncatedError("the only chunk is missing: the file was cut off")
+                if not length
+                else FormatError(f"{length} chunks, not 1")
+            )
+        return length
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -166,7 +174,7 @@ class Reader:
 
     def __getitem__(self, index: Any) -> np.ndarray:
         """As numpy does on the array; only the chunks that the stream axis needs are decoded."""
-        items = _expanded(index, self.ndim)
+        items = _expanded(index, self.shape)
         stream = self._spec.axes.stream
         place = None if stream is None else _position(items, stream)
         if place is None or stream is None:
@@ -242,29 +250,52 @@ def find_model(header: Header, embedded: bytes | None, given: ModelLike, provide
 def decode_chunk(chunk: Chunk, spec: ArraySpec, coder: ChunkCoder) -> np.ndarray:
     """An array in the user's axes from a chunk record."""
     part = spec.with_length(chunk.count)
+    values = math.prod(part.shape)
+    if values > MAX_CHUNK_VALUES:
+        raise LimitError(f"chunk declares {values} values, at most {MAX_CHUNK_VALUES} are allowed")
     origin: Origin = (chunk.start if spec.stream_axis == 2 else 0, chunk.start if spec.stream_axis == 3 else 0)
     array = part.from_canonical(coder.decode(chunk.body, part.canonical_shape, origin))
     return array.astype(spec.dtype, copy=False)
 
 
-def _expanded(index: Any, ndim: int) -> list[Any]:
-    """Index items with the ellipsis written out."""
+def _expanded(index: Any, shape: tuple[int, ...]) -> list[Any]:
+    """Index items with the ellipsis written out, and boolean arrays as the index arrays that they stand for."""
     items = list(index) if isinstance(index, tuple) else [index]
-    # A boolean array of several dimensions stands for the index arrays that it selects.
-    items = [part for item in items for part in _split_mask(item)]
-    used = sum(1 for item in items if item is not None and item is not Ellipsis)
-    if used > ndim:
-        raise IndexError(f"too many indices: the array has {ndim} dimensions, {used} were indexed")
-    dots = [i for i, item in enumerate(items) if item is Ellipsis]
-    if len(dots) > 1:
+    widths = [_width(item) for item in items]
+    missing = len(shape) - sum(widths)
+    if missing < 0:
+        raise IndexError(f"too many indices: the array has {len(shape)} dimensions, {sum(widths)} were indexed")
+    if sum(item is Ellipsis for item in items) > 1:
         raise IndexError("an index can have only one ellipsis")
-    at = dots[0] if dots else len(items)
-    return items[:at] + [slice(None)] * (ndim - used) + items[at + len(dots) :]
+    expanded: list[Any] = []
+    at = 0
+    seen_ellipsis = False
+    for item, width in zip(items, widths, strict=True):
+        if item is Ellipsis:
+            seen_ellipsis = True
+            expanded += [slice(None)] * missing
+            at += missing
+            continue
+        mask = _as_mask(item)
+        if mask is not None:
+            if mask.shape != shape[at : at + width]:
+                raise IndexError(f"boolean index of shape {mask.shape} does not match {shape[at : at + width]} of the array")
+            expanded += list(mask.nonzero())
+        else:
+            expanded.append(item)
+        at += width
+    return expanded if seen_ellipsis else expanded + [slice(None)] * missing
 
 
-def _split_mask(item: Any) -> list[Any]:
+def _width(item: Any) -> int:
+    """Dimensions that an index item takes."""
+    mask = _as_mask(item)
+    return mask.ndim if mask is not None else 0 if item is None or item is Ellipsis else 1
+
+
+def _as_mask(item: Any) -> np.ndarray | None:
     mask = np.asarray(item) if isinstance(item, (np.ndarray, list)) else None
-    return list(mask.nonzero()) if mask is not None and mask.dtype == bool and mask.ndim > 0 else [item]
+    return mask if mask is not None and mask.dtype == bool and mask.ndim > 0 else None
 
 
 def _position(items: list[Any], dimension: int) -> int:

@@ -99,9 +99,10 @@ class _Check:
         """Why the array as a whole breaks its promise of a PSNR, if it does."""
         if self._fidelity.kind != "psnr" or not self._count:
             return None
-        allowed = self._fidelity.allowed_mse(self._spec.channels)
-        found = self._squares / self._count
-        return None if (found <= allowed).all() else f"mean squared error {found.max():g} is above the {allowed.min():g} allowed"
+        allowed = self._fidelity.allowed_rms(self._spec.channels)
+        found = np.sqrt(self._squares / self._count)
+        sound = (found <= allowed * (1.0 + 1e-12)).all()  # the sums here go over chunks in another order
+        return None if sound else f"root mean square error {found.max():g} is above the {allowed.min():g} allowed"
 
     def psnr(self) -> float | None:
         """Over all channels, relative to the range of the finite values; None if lossless or constant."""

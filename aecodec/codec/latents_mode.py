@@ -30,7 +30,7 @@ def encode_latents_only(array: np.ndarray, fidelity: Fidelity, model: Model, eff
         step = min(step, manifest.latent_limit)
         symbols, restored = _attempt(y, step, model, values, origin)
     else:
-        found = _largest_step(y, fidelity.allowed_mse(array.shape[1]), model, values, classes, origin)
+        found = _largest_step(y, fidelity.allowed_rms(array.shape[1]), model, values, array, origin)
         if found is None:
             return None
         step, symbols, restored = found
@@ -63,6 +63,16 @@ def decode_latents_only(
     return array
 
 
+def rms_within(array: np.ndarray, restored: np.ndarray, allowed: np.ndarray) -> bool:
+    """True if the root mean square error of each channel, over the finite values of `array`, is at most `allowed` (channels,)."""
+    limit = np.where(allowed > 0, allowed, np.finfo(np.float64).tiny).reshape(1, -1, 1, 1)
+    with np.errstate(invalid="ignore", over="ignore"):
+        relative = (array.astype(np.float64) - restored.astype(np.float64)) / limit
+        if array.dtype.kind == "f":
+            relative[~np.isfinite(array)] = 0.0
+        return bool((np.mean(relative * relative, axis=(0, 2, 3)) <= 1.0).all())
+
+
 def _attempt(y: np.ndarray, step: int, model: Model, values: np.ndarray, origin: Origin) -> tuple[np.ndarray, np.ndarray]:
     """(symbols, restored array) with one latent step."""
     symbols = quantize(y, step, model.manifest.latent_unit, model.manifest.latent_limit)
@@ -80,23 +90,16 @@ def _cast(x_hat: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 
 def _largest_step(
-    y: np.ndarray, allowed: np.ndarray, model: Model, values: np.ndarray, classes: np.ndarray | None, origin: Origin
+    y: np.ndarray, allowed: np.ndarray, model: Model, values: np.ndarray, array: np.ndarray, origin: Origin
 ) -> tuple[int, np.ndarray, np.ndarray] | None:
-    """The largest latent step whose mean squared error is within `allowed` (channels,), by bisection on its logarithm."""
-
-    def reaches(restored: np.ndarray) -> bool:
-        error = values.astype(np.float64) - restored.astype(np.float64)
-        if classes is not None:
-            error[classes != 0] = 0.0
-        return bool((np.mean(error * error, axis=(0, 2, 3)) <= allowed).all())
-
+    """The largest latent step whose root mean square error is within `allowed` (channels,), by bisection on its logarithm."""
     low, high = 0.0, np.log2(model.manifest.latent_limit)
     best = None
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
         step = max(1, round(2.0**middle))
         symbols, restored = _attempt(y, step, model, values, origin)
-        if reaches(restored):
+        if rms_within(array, restored, allowed):
             best, low = (step, symbols, restored), middle
         else:
             high = middle

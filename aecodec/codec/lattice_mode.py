@@ -14,6 +14,7 @@ from aecodec.codec.model import Model, Origin
 from aecodec.codec.sections import apply_exceptions, decode_classes, encode_classes, encode_exceptions, non_finite_classes, put_back
 from aecodec.errors import DriftError, FormatError, ModelError
 from aecodec.lattice import (
+    LARGEST_INTEGER_STEP,
     from_lattice,
     lattice_steps,
     lorenzo_residual,
@@ -62,17 +63,17 @@ def encode_lattice(array: np.ndarray, errors: np.ndarray, model: Model | None, e
         return None
     chunk = _Chunk(values, indices, steps, origin)
     choice = _choose(chunk, model, effort)
+    symbols, x_hat = _code_latents(chunk, model, choice.step) if choice.step and model is not None else (None, None)
+    if x_hat is not None:
+        left = to_lattice(values, steps, x_hat)
+        if left is None:
+            return encode_lattice(array, errors, None, effort, origin)
+        indices = left
 
     per_channel = bool((steps != steps[0]).any())
     flags = PER_CHANNEL if per_channel else 0
     body = bytearray((steps if per_channel else steps[:1]).astype("<f8").tobytes())
-    x_hat = None
-    if choice.step and model is not None:
-        symbols, x_hat = _code_latents(chunk, model, choice.step)
-        residual = to_lattice(values, steps, x_hat)
-        if residual is None:
-            return None
-        indices = residual
+    if symbols is not None and model is not None:
         flags |= LATENTS | (0 if model.manifest.exact else CHECKSUM)
         put_varint(body, choice.step)
         put_section(body, encode_symbols(symbols, model, chunk.shape, choice.step, effort.thorough))
@@ -104,8 +105,9 @@ def decode_lattice(
     if flags & ~_ALL_FLAGS:
         raise FormatError(f"chunk uses unknown flags {flags:#x}")
     steps = cursor.array(np.dtype("<f8"), shape[1] if flags & PER_CHANNEL else 1)
-    if not (np.isfinite(steps) & (steps > 0) & (steps < 2.0**62)).all():
-        raise FormatError("chunk has a lattice step that is not positive and finite")
+    largest = LARGEST_INTEGER_STEP if dtype.kind in "iu" else np.inf
+    if not (np.isfinite(steps) & (steps > 0) & (steps <= largest)).all():
+        raise FormatError(f"chunk has a lattice step that is not positive, or above {largest:g}")
     steps = np.broadcast_to(steps, (shape[1],)).copy()
     x_hat = None
     if flags & LATENTS:
@@ -169,7 +171,7 @@ def _choose(chunk: _Chunk, model: Model | None, effort: Effort) -> LatentChoice:
     manifest = model.manifest
     natural = float(np.sqrt(np.mean((chunk.steps / np.array(manifest.scale)) ** 2))) / manifest.latent_unit
     steps = sorted({min(max(1, round(m * natural)), manifest.latent_limit) for m in effort.multiples})
-    latents = (model.tiling(sample.shape).grid, manifest.bands, manifest.latent_unit, manifest.latent_limit)
+    latents = (manifest.bands, manifest.latent_unit, manifest.latent_limit)
 
     def residual_of(y_hat: np.ndarray) -> np.ndarray | None:
         return to_lattice(sample.values, sample.steps, model.reconstruct(y_hat, sample.shape, sample.origin))

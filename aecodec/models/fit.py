@@ -29,6 +29,7 @@ _NOMINAL_ERROR = 1e-3  # of the range, to compare candidates when no error is gi
 _BAND_WIDTH = 64
 _HEADROOM = 4.0
 _MAX_WEIGHT_BITS = 24
+_FINEST = 1e9  # span of the values over the error allowed, beyond which float32 latents say nothing
 
 
 @dataclass(frozen=True)
@@ -131,8 +132,14 @@ class _Fitter:
     def __init__(self, statistics: Statistics, errors: np.ndarray | None, axes: str, values_to_code: float) -> None:
         self.statistics, self.axes, self.values_to_code = statistics, axes, values_to_code
         span = statistics.high - statistics.low
+        if errors is not None and not (span <= _FINEST * errors).all() and (errors > 0).all():
+            raise ModelError(
+                f"the errors allowed are under {1 / _FINEST:g} of the values' span, too fine for latents; use lossless"
+            )
         deviation = statistics.deviation()
         spread = np.where(deviation > 0, deviation, 1.0)
+        if errors is not None:
+            errors = errors / statistics.unit
         self.errors_given = errors is not None and bool((errors > 0).all())
         self.scale = 2.0 * errors if errors is not None and self.errors_given else spread
         nominal = np.where(span > 0, _NOMINAL_ERROR * span, spread)
@@ -191,8 +198,8 @@ class _Fitter:
 
         unit = float(np.sqrt(np.mean(self.lattice**2))) / 16
         steps = [round(16 * multiple) for multiple in _MULTIPLES]
-        latents = (tiling.grid, bands, unit, 1 << 40)
-        choice = choose_step(y[:, order], steps, latents, residual_of, (0, PREDICTORS[2]), (0, 64))
+        latents = (bands, unit, 1 << 40)
+        choice = choose_step(y[:, order], steps, latents, residual_of, PREDICTORS[:3], (0, 64))
         return choice.bits / target.size + 8.0 * self._model_bytes(candidate) / self.values_to_code
 
     def predictive_bits(self) -> float:
@@ -230,19 +237,20 @@ class _Fitter:
         """Graphs, proof and manifest of the chosen candidate, spreads measured on all samples."""
         basis = self._basis(candidate)
         statistics = self.statistics
-        offset = statistics.shift + (0.0 if candidate.reference else statistics.mean())
+        unit = statistics.unit
+        offset = statistics.shift + (0.0 if candidate.reference else unit * statistics.mean())
         part, reference = None, None
         centre = statistics.mean()[:, None, None]
         if candidate.reference:
             steps = self.scale * self.lattice / 4.0
-            part, reference = encode_reference(statistics.mean_field(), steps)
-            centre = reference[:, statistics.window[0], statistics.window[1]]
+            part, reference = encode_reference(unit[:, None, None] * statistics.mean_field(), unit * steps)
+            centre = reference[:, statistics.window[0], statistics.window[1]] / unit[:, None, None]
         t = candidate.tile[0]
         samples = [s[: len(s) // t * t] for s in statistics.samples if len(s) >= t]
         y, _ = self._latents(samples, centre, candidate, basis)
         spreads = np.abs(y).mean(axis=0, dtype=np.float64)
         order = np.argsort(-spreads, kind="stable")
-        weights, unit, limit = _exact_weights(candidate.tile, basis, order, float(np.abs(y).max()), self.errors_given)
+        weights, latent_unit, limit = _exact_weights(candidate.tile, basis, order, float(np.abs(y).max()), self.errors_given)
         decoder = decoder_graph(weights)
         prove_exact(decoder, limit)
         manifest = Manifest(
@@ -250,9 +258,9 @@ class _Fitter:
             axes=self.axes,
             tile=candidate.tile,
             offset=tuple(offset.tolist()),
-            scale=tuple(self.scale.tolist()),
+            scale=tuple((unit * self.scale).tolist()),
             bands=make_bands(spreads[order]),
-            latent_unit=unit,
+            latent_unit=latent_unit,
             latent_limit=limit,
             exact=True,
             reference=statistics.shape if candidate.reference else None,

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from aecodec.lattice import lorenzo_residual
-from aecodec.packing.contexts import Bands, estimate_residual_bits, group_latents
-from aecodec.packing.groups import estimate_bits
+from aecodec.packing.contexts import Bands
+from aecodec.packing.estimate import latents_bits, residual_bits
 from aecodec.quantizer import dequantize, quantize
 
 STEPS_AXIS, CHANNELS_AXIS, ROWS_AXIS, COLUMNS_AXIS = 1, 2, 4, 8
 PREDICTORS = (0, COLUMNS_AXIS, ROWS_AXIS | COLUMNS_AXIS, STEPS_AXIS, STEPS_AXIS | ROWS_AXIS | COLUMNS_AXIS)
 MORE_PREDICTORS = (CHANNELS_AXIS, CHANNELS_AXIS | ROWS_AXIS | COLUMNS_AXIS, STEPS_AXIS | CHANNELS_AXIS)
 _FIRST_CELL = 64
+_TRIAL_PREDICTORS, _TRIAL_CELLS = (0, ROWS_AXIS | COLUMNS_AXIS), (0, 64)
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ def choose_residual(indices: np.ndarray, predictors: Sequence[int], cells: Seque
     useful = sum(1 << axis for axis, size in enumerate(indices.shape) if size > 1)
     seen = sorted({mask & useful for mask in predictors})
     by_mask = {mask: lorenzo_residual(indices, mask).reshape(-1) for mask in seen}
-    first = min(seen, key=lambda mask: estimate_residual_bits(by_mask[mask], _FIRST_CELL))
-    bits = {cell: estimate_residual_bits(by_mask[first], cell) for cell in cells}
+    first = min(seen, key=lambda mask: residual_bits(by_mask[mask], _FIRST_CELL))
+    bits = {cell: residual_bits(by_mask[first], cell) for cell in cells}
     best = min(cells, key=lambda cell: bits[cell])
     return ResidualChoice(bits[best], first, best)
 
@@ -48,28 +49,32 @@ def choose_residual(indices: np.ndarray, predictors: Sequence[int], cells: Seque
 def choose_step(
     y: np.ndarray,
     steps: Sequence[int],
-    latents: tuple[tuple[int, int, int, int], Bands, float, int],
+    latents: tuple[Bands, float, int],
     residual_of: Callable[[np.ndarray], np.ndarray | None],
     predictors: Sequence[int],
     cells: Sequence[int],
 ) -> LatentChoice:
     """The latent step among `steps` that makes latents `y` (tiles, latents) and their residual smallest.
 
-    `latents`: tile grid, bands, latent unit and limit. `residual_of(y_hat)` gives the int32 lattice residual, or None where
-    it does not fit. Steps are tried in their order until the estimate has risen twice in a row.
+    `latents`: bands, latent unit and limit. `residual_of(y_hat)` gives the int32 lattice residual, or None where
+    it does not fit. Steps are tried in their order, with few predictors, until the estimate has risen twice in a row.
     """
-    grid, bands, unit, limit = latents
+    bands, unit, limit = latents
     best = LatentChoice(np.inf, 0, ResidualChoice(np.inf, 0, 0))
+    best_left: np.ndarray | None = None
     worse = 0
     for step in steps:
         symbols = quantize(y, step, unit, limit)
         left = residual_of(dequantize(symbols, step))
         if left is None:
             continue
-        residual = choose_residual(left, predictors, cells)
-        bits = estimate_bits(group_latents(symbols, grid, bands, step * unit)) + residual.bits
+        residual = choose_residual(left, _TRIAL_PREDICTORS, _TRIAL_CELLS)
+        bits = latents_bits(symbols, bands, step * unit) + residual.bits
         if bits < best.bits:
-            best, worse = LatentChoice(bits, step, residual), 0
+            best, best_left, worse = LatentChoice(bits, step, residual), left, 0
         elif (worse := worse + 1) == 2:
             break
-    return best
+    if best_left is None:
+        return best
+    residual = choose_residual(best_left, predictors, cells)
+    return LatentChoice(best.bits - best.residual.bits + residual.bits, best.step, residual)

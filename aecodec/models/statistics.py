@@ -1,24 +1,19 @@
 """What fitting needs of the data, gathered in one pass: channel moments, the mean field, Gram matrices, and a small sample."""
 
-from dataclasses import dataclass
-
 import numpy as np
+
+from aecodec.errors import ModelError
 
 SAMPLE_VALUES = 1_500_000
 _WINDOW_MULTIPLE = 16
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Consecutive steps kept for evaluation: float32 (steps, channels, rows, columns) of the window, shift removed."""
-
-    values: np.ndarray
+_LARGEST = 1e18  # squares must stay within float32
 
 
 class Statistics:
     """Accumulates over canonical slabs (steps, channels, rows, columns) of one shape but for their steps.
 
-    Sums are of values minus `shift`, one number per channel, so that large offsets cost no precision.
+    All is gathered of (value - `shift`) / `unit`, one pair per channel, so that neither large offsets nor unusual units cost
+    precision.
     """
 
     def __init__(self, shape: tuple[int, int, int], groups: int, tile_steps: tuple[int, ...], segment: int, seed: int) -> None:
@@ -28,6 +23,7 @@ class Statistics:
         self.segment = segment
         self.steps = 0
         self.shift = np.zeros(shape[0])
+        self.unit = np.ones(shape[0])
         self.low = np.full(shape[0], np.inf)
         self.high = np.full(shape[0], -np.inf)
         self.total = np.zeros(shape[0])
@@ -45,16 +41,27 @@ class Statistics:
     def add(self, slab: np.ndarray) -> None:
         """Take one segment (at most `segment` consecutive steps), all values finite."""
         if self.steps == 0:
-            self.shift = slab.mean(axis=(0, 2, 3), dtype=np.float64)
-        self.low = np.minimum(self.low, slab.min(axis=(0, 2, 3)))
-        self.high = np.maximum(self.high, slab.max(axis=(0, 2, 3)))
-        values = (slab - self.shift[None, :, None, None]).astype(np.float32)
+            self._set_origin(slab)
+        reals = (slab - self.shift[None, :, None, None]) / self.unit[None, :, None, None]
+        self.low = np.minimum(self.low, reals.min(axis=(0, 2, 3)))
+        self.high = np.maximum(self.high, reals.max(axis=(0, 2, 3)))
+        if not max(np.abs(self.low).max(), np.abs(self.high).max()) < _LARGEST:
+            raise ModelError(f"values grow by more than {_LARGEST:g} over the samples, beyond float32 networks; take outliers out")
+        values = reals.astype(np.float32)
         self.steps += len(values)
         self.total += values.sum(axis=(0, 2, 3), dtype=np.float64)
         self.squares += np.einsum("tcyx,tcyx->c", values, values, dtype=np.float64)
         self.field += values.sum(axis=0, dtype=np.float64)
         self._add_grams(values)
         self._add_sample(values)
+
+    def _set_origin(self, slab: np.ndarray) -> None:
+        """Shift and unit of each channel from the first segment."""
+        exponent = np.frexp(np.abs(slab.astype(np.float64)).max(axis=(0, 2, 3)))[1]
+        reals = np.ldexp(slab.astype(np.float64), -exponent[None, :, None, None])
+        deviation = reals.std(axis=(0, 2, 3))
+        self.shift = np.ldexp(reals.mean(axis=(0, 2, 3)), exponent)
+        self.unit = np.ldexp(1.0, np.where(deviation > 0, np.frexp(deviation)[1], 0) + exponent)
 
     def _add_grams(self, values: np.ndarray) -> None:
         channels = self._grouped(values)
@@ -84,7 +91,7 @@ class Statistics:
             self.samples[place] = kept
 
     def mean(self) -> np.ndarray:
-        """Mean of each channel, shift removed, float64 (channels,)."""
+        """Mean of each channel, in shifted units, float64 (channels,)."""
         return self.total / max(1, self.steps * self.shape[1] * self.shape[2])
 
     def deviation(self) -> np.ndarray:
@@ -93,7 +100,7 @@ class Statistics:
         return np.asarray(np.sqrt(np.maximum(self.squares / count - self.mean() ** 2, 0.0)))
 
     def mean_field(self) -> np.ndarray:
-        """Mean over the steps, shift removed, float64 (channels, rows, columns)."""
+        """Mean over the steps, in shifted units, float64 (channels, rows, columns)."""
         return self.field / max(1, self.steps)
 
     def window_mean_without(self, held: list[np.ndarray]) -> np.ndarray:

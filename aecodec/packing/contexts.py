@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from aecodec.packing.groups import GroupedSymbols, encode_groups, estimate_bits
+from aecodec.packing.groups import GroupedSymbols, encode_groups
 from aecodec.packing.scale import INDICES, magnitude, scale_index
 from aecodec.packing.stream import decode_stream, encode_stream, unzigzag, zigzag
 from aecodec.packing.varint import Cursor, put_varint
@@ -126,16 +126,9 @@ def _group_cells(residual: np.ndarray, size: int, indices: np.ndarray) -> list[l
     return [[cells[indices == i].reshape(-1)] if (indices == i).any() else [] for i in range(INDICES)]
 
 
-def _side_information(indices: np.ndarray) -> np.ndarray:
-    return zigzag(np.diff(indices.astype(np.int16), prepend=np.int16(0)))
-
-
-def estimate_residual_bits(residual: np.ndarray, size: int) -> float:
-    """Estimated size of `encode_residual` with this cell size, residual 1-D int32."""
-    if size == 0:
-        return estimate_bits([[residual]])
-    indices = cell_indices(residual, size)
-    return estimate_bits([[_side_information(indices).astype(np.int32)]]) + estimate_bits(_group_cells(residual, size, indices))
+def side_information(indices: np.ndarray) -> np.ndarray:
+    """Differences of the cells' scale indices, int16."""
+    return np.diff(indices.astype(np.int16), prepend=np.int16(0))
 
 
 def encode_residual(residual: np.ndarray, size: int, thorough: bool) -> bytes:
@@ -146,7 +139,7 @@ def encode_residual(residual: np.ndarray, size: int, thorough: bool) -> bytes:
         out += encode_stream(zigzag(residual), signed=True, thorough=thorough)
     else:
         indices = cell_indices(residual, size)
-        out += encode_stream(_side_information(indices), signed=True, thorough=thorough)
+        out += encode_stream(zigzag(side_information(indices)), signed=True, thorough=thorough)
         out += encode_groups(_group_cells(residual, size, indices), thorough)
     return bytes(out)
 

@@ -40,11 +40,6 @@ def histogram_bits(counts: np.ndarray) -> float:
     return float((seen * (np.log2(total) - np.log2(seen))).sum()) + within + _SYMBOL_BITS * used.size + _STREAM_BITS
 
 
-def estimate_bits(groups: Sequence[list[np.ndarray]]) -> float:
-    """Estimated size of `encode_groups` of the same symbols, before merging."""
-    return sum(histogram_bits(histogram(zigzag(np.concatenate(parts)))) for parts in groups if parts)
-
-
 def encode_groups(groups: Sequence[list[np.ndarray]], thorough: bool) -> bytes:
     """`groups[i]`: int32 arrays (1-D) of the symbols with scale index i, in coding order."""
     joined = [zigzag(np.concatenate(parts)) if parts else np.zeros(0, np.uint32) for parts in groups]

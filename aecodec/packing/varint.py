@@ -45,7 +45,7 @@ class Cursor:
     def varint(self, limit: int = 2**63 - 1) -> int:
         """The next varint, at most `limit`."""
         value = 0
-        for shift in range(0, 64, 7):
+        for shift in range(0, 63, 7):
             byte = self.byte()
             value |= (byte & 127) << shift
             if byte < 128:
