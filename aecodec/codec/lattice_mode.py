@@ -34,10 +34,9 @@ _ALL_FLAGS = LATENTS | CLASSES | EXCEPTIONS | CHECKSUM | PER_CHANNEL
 
 @dataclass(frozen=True)
 class _Chunk:
-    """A chunk and its lattice. `values`: canonical, all finite. `indices`: on the lattice through 0."""
+    """A chunk and its lattice. `values`: canonical, all finite."""
 
     values: np.ndarray
-    indices: np.ndarray
     steps: np.ndarray
     origin: Origin
 
@@ -49,26 +48,28 @@ class _Chunk:
     def part(self, window: tuple[slice, slice, slice, slice]) -> "_Chunk":
         """A window of whole tiles as a chunk of its own."""
         origin = (self.origin[0] + window[2].start, self.origin[1] + window[3].start)
-        return _Chunk(self.values[window], self.indices[window], self.steps, origin)
+        return _Chunk(self.values[window], self.steps, origin)
+
+    def indices(self, base: np.ndarray | None = None) -> np.ndarray | None:
+        """Lattice indices, the lattice through 0 or through `base`; None if they do not fit."""
+        return to_lattice(self.values, self.steps, base)
 
 
 def encode_lattice(array: np.ndarray, errors: np.ndarray, model: Model | None, effort: Effort, origin: Origin) -> bytes | None:
     """Canonical `array` -> body; None if no lattice serves it. `errors`: largest absolute error of each channel."""
     classes = non_finite_classes(array)
     values = array if classes is None else fill_missing(array)
-    peaks = np.abs(values.astype(np.float64)).max(axis=(0, 2, 3))
-    steps = lattice_steps(errors, peaks, array.dtype)
-    indices = to_lattice(values, steps) if steps.all() else None
-    if indices is None:
+    steps = lattice_steps(errors, _peaks(values), array.dtype)
+    if not steps.all():
         return None
-    chunk = _Chunk(values, indices, steps, origin)
+    chunk = _Chunk(values, steps, origin)
     choice = _choose(chunk, model, effort)
+    if choice is None:
+        return None
     symbols, x_hat = _code_latents(chunk, model, choice.step) if choice.step and model is not None else (None, None)
-    if x_hat is not None:
-        left = to_lattice(values, steps, x_hat)
-        if left is None:
-            return encode_lattice(array, errors, None, effort, origin)
-        indices = left
+    indices = chunk.indices(x_hat)
+    if indices is None:
+        return encode_lattice(array, errors, None, effort, origin) if x_hat is not None else None
 
     per_channel = bool((steps != steps[0]).any())
     flags = PER_CHANNEL if per_channel else 0
@@ -160,11 +161,20 @@ def _code_latents(chunk: _Chunk, model: Model, step: int) -> tuple[np.ndarray, n
     return symbols, model.reconstruct(dequantize(symbols, step), chunk.shape, chunk.origin)
 
 
-def _choose(chunk: _Chunk, model: Model | None, effort: Effort) -> LatentChoice:
-    """Step, predictor and cell that make a sample of the chunk smallest."""
+def _peaks(values: np.ndarray) -> np.ndarray:
+    """Largest magnitude of each channel, float64."""
+    low, high = values.min(axis=(0, 2, 3)), values.max(axis=(0, 2, 3))
+    return np.maximum(np.abs(low.astype(np.float64)), np.abs(high.astype(np.float64)))
+
+
+def _choose(chunk: _Chunk, model: Model | None, effort: Effort) -> LatentChoice | None:
+    """Step, predictor and cell that make a sample of the chunk smallest; None if no lattice serves it."""
     tile = model.manifest.tile if model is not None else (1, 1, 1, 1)
     sample = chunk.part(sample_window(chunk.shape, tile, effort.sample_values))
-    alone = choose_residual(sample.indices, effort.predictors, effort.cells)
+    indices = sample.indices()
+    if indices is None:
+        return None
+    alone = choose_residual(indices, effort.predictors, effort.cells)
     best = LatentChoice(alone.bits, 0, alone)
     if model is None:
         return best
@@ -174,7 +184,7 @@ def _choose(chunk: _Chunk, model: Model | None, effort: Effort) -> LatentChoice:
     latents = (manifest.bands, manifest.latent_unit, manifest.latent_limit)
 
     def residual_of(y_hat: np.ndarray) -> np.ndarray | None:
-        return to_lattice(sample.values, sample.steps, model.reconstruct(y_hat, sample.shape, sample.origin))
+        return sample.indices(model.reconstruct(y_hat, sample.shape, sample.origin))
 
     y = model.latents(sample.values, sample.origin)
     found = choose_step(y, steps, latents, residual_of, effort.predictors, effort.cells)

@@ -270,11 +270,13 @@ class _Fitter:
 
 
 def make_bands(spreads: np.ndarray) -> tuple[tuple[int, float], ...]:
-    """Runs of latents of about equal spread (`spreads` falling), half an octave and at most 64 latents each."""
+    """Runs of latents of about equal spread (`spreads` falling): half an octave, few enough that each is worth its pass."""
     octaves = np.round(2.0 * np.log2(np.maximum(spreads, 2.0**-30))).astype(int)
+    widest = max(_BAND_WIDTH, spreads.size // 24)
     bands, start = [], 0
     for end in range(1, spreads.size + 1):
-        if end == spreads.size or octaves[end] != octaves[start] or end - start == _BAND_WIDTH:
+        other = end == spreads.size or (octaves[end] != octaves[start] and end - start >= start // 6)
+        if other or end - start == widest:
             bands.append((end, float(f"{spreads[start:end].mean():.4g}")))
             start = end
     return tuple(bands)

@@ -15,7 +15,6 @@ from aecodec.packing.stream import decode_stream, encode_stream, unzigzag, zigza
 from aecodec.packing.varint import Cursor, put_varint
 
 Bands = Sequence[tuple[int, float]]  # (end, spread): latents before `end` have this mean magnitude, in latent units
-Chosen = list[tuple[int, np.ndarray]]  # scale indices in use, each with the numbers of its tiles
 
 CELL_SIZES = (0, 16, 64, 256)  # values that share a scale index in a residual; 0: all of them
 _PRIOR = 0.5
@@ -57,22 +56,32 @@ def _smooth(values: np.ndarray, grid: tuple[int, int, int, int]) -> np.ndarray:
     field = values.reshape(grid)
     for axis in (0, 2, 3):
         if grid[axis] > 1:
-            field = np.moveaxis(field, axis, 0)
-            before = np.concatenate([field[:1], field[:-1]])
-            after = np.concatenate([field[1:], field[-1:]])
-            field = np.moveaxis((before + after) * 0.25 + field * 0.5, 0, axis)
+            place = np.arange(grid[axis])
+            before = field.take(np.maximum(place - 1, 0), axis=axis)
+            after = field.take(np.minimum(place + 1, grid[axis] - 1), axis=axis)
+            field = (before + after) * 0.25 + field * 0.5
     return field.reshape(-1)
 
 
-def _walk_bands(grid: tuple[int, int, int, int], bands: Bands, step: float, visit: Callable[[slice, Chosen], np.ndarray]) -> None:
-    """Go through the bands in coding order. `visit(columns, chosen)` codes one and returns its symbols."""
+def _walk_bands(
+    grid: tuple[int, int, int, int],
+    bands: Bands,
+    step: float,
+    visit: Callable[[slice, np.ndarray, list[tuple[int, int]]], np.ndarray],
+) -> None:
+    """Go through the bands in coding order.
+
+    `visit(columns, order, runs)` codes one and returns its symbols: `order` lists the tiles by scale index, `runs` says how many
+    there are of which: (index, count).
+    """
     energy = _Energy(grid)
     start = 0
     for end, spread in bands:
         expected = max(spread / step, 2.0**-20)
         indices = energy.indices(expected)
-        used = np.flatnonzero(np.bincount(indices, minlength=INDICES)).tolist()
-        symbols = visit(slice(start, end), [(i, np.flatnonzero(indices == i)) for i in used])
+        counts = np.bincount(indices, minlength=INDICES)
+        runs = [(int(i), int(counts[i])) for i in np.flatnonzero(counts)]
+        symbols = visit(slice(start, end), np.argsort(indices, kind="stable"), runs)
         energy.update(magnitude(symbols).sum(axis=1, dtype=np.int64), end - start, expected)
         start = end
 
@@ -81,10 +90,13 @@ def group_latents(symbols: np.ndarray, grid: tuple[int, int, int, int], bands: B
     """Symbols (tiles, latents) int32, latents in band order -> for each scale index its symbols in coding order."""
     groups: list[list[np.ndarray]] = [[] for _ in range(INDICES)]
 
-    def visit(columns: slice, chosen: Chosen) -> np.ndarray:
-        band = np.ascontiguousarray(symbols[:, columns])
-        for index, tiles in chosen:
-            groups[index].append((band if tiles.size == len(band) else band[tiles]).reshape(-1))
+    def visit(columns: slice, order: np.ndarray, runs: list[tuple[int, int]]) -> np.ndarray:
+        band = symbols[:, columns]
+        ordered = band if len(runs) == 1 else band[order]
+        at = 0
+        for index, count in runs:
+            groups[index].append(ordered[at : at + count].reshape(-1))
+            at += count
         return band
 
     _walk_bands(grid, bands, step, visit)
@@ -102,13 +114,14 @@ def decode_latents(cursor: Cursor, grid: tuple[int, int, int, int], bands: Bands
     symbols = np.zeros((tiles, bands[-1][0]), np.int32)
     grouped = GroupedSymbols(cursor, symbols.size)
 
-    def visit(columns: slice, chosen: Chosen) -> np.ndarray:
+    def visit(columns: slice, order: np.ndarray, runs: list[tuple[int, int]]) -> np.ndarray:
         width = columns.stop - columns.start
-        band = np.empty((tiles, width), np.int32)
-        for index, members in chosen:
-            band[members] = grouped.take(index, members.size * width).reshape(-1, width)
-        symbols[:, columns] = band
-        return band
+        parts = [grouped.take(index, count * width) for index, count in runs]
+        if len(parts) == 1:
+            symbols[:, columns] = parts[0].reshape(tiles, width)
+        else:
+            symbols[order, columns] = np.concatenate(parts).reshape(tiles, width)
+        return symbols[:, columns]
 
     _walk_bands(grid, bands, step, visit)
     grouped.end()
