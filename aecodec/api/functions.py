@@ -234,7 +234,10 @@ def fit(
         for part in _chain(array, iterator):
             part_spec = ArraySpec(part.dtype, parse_axes(found.letters, part.ndim), part.shape)
             collected: list[np.ndarray] = []
-            feed(collected.append, part, part_spec)
+            if part_spec.stream_axis == 0:
+                feed(collected.append, part, part_spec)
+            else:
+                collected.append(part)  # fitting sees all rows and columns at once
             for slab in collected:
                 yield replace(part_spec, shape=slab.shape).to_canonical(slab)
 

@@ -63,6 +63,7 @@ class Reader:
         if (index.starts != expected[:-1]).any():
             raise FormatError("chunks are missing or out of order: they do not follow each other along the stream axis")
         spec, length = self.header.spec, int(expected[-1])
+        check_chunk_size(spec.with_length(int(index.counts.max(initial=0))))
         if spec.axes.stream is None and length != 1 and 0 not in spec.shape:
             raise (
                 TruncatedError("the only chunk is missing: the file was cut off")
@@ -250,12 +251,17 @@ def find_model(header: Header, embedded: bytes | None, given: ModelLike, provide
 def decode_chunk(chunk: Chunk, spec: ArraySpec, coder: ChunkCoder) -> np.ndarray:
     """An array in the user's axes from a chunk record."""
     part = spec.with_length(chunk.count)
-    values = math.prod(part.shape)
-    if values > MAX_CHUNK_VALUES:
-        raise LimitError(f"chunk declares {values} values, at most {MAX_CHUNK_VALUES} are allowed")
+    check_chunk_size(part)
     origin: Origin = (chunk.start if spec.stream_axis == 2 else 0, chunk.start if spec.stream_axis == 3 else 0)
     array = part.from_canonical(coder.decode(chunk.body, part.canonical_shape, origin))
     return array.astype(spec.dtype, copy=False)
+
+
+def check_chunk_size(part: ArraySpec) -> None:
+    """LimitError if a chunk of this spec is larger than is allowed."""
+    values = math.prod(part.shape)
+    if values > MAX_CHUNK_VALUES:
+        raise LimitError(f"a chunk declares {values} values, at most {MAX_CHUNK_VALUES} are allowed")
 
 
 def _expanded(index: Any, shape: tuple[int, ...]) -> list[Any]:

@@ -5,6 +5,7 @@ such numbers is exact in any order while the sum of magnitudes stays under 2**53
 invariant through the graph and refuses any operator or constant for which it cannot be shown.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -64,10 +65,14 @@ class _Walk:
             fold = _FOLDS.get(node.op_type)
             if fold is None:
                 raise ModelError(f"{label}: this operator is not allowed on constants of an exact decoder")
-            folded = fold([self.constants[name] for name in node.input], _attributes(node))
-            if folded.size > MAX_CONSTANT:
-                raise ModelError(f"{label}: constant of {folded.size} elements, at most {MAX_CONSTANT} are allowed")
-            self.constants[node.output[0]] = folded
+            sources = [self.constants[name] for name in node.input]
+            size = _folded_size(node.op_type, sources)
+            if size > MAX_CONSTANT:
+                raise ModelError(f"{label}: constant of {size} elements, at most {MAX_CONSTANT} are allowed")
+            try:
+                self.constants[node.output[0]] = fold(sources, _attributes(node))
+            except (ValueError, TypeError, KeyError, IndexError) as error:
+                raise ModelError(f"{label}: malformed: {error}") from None
             return
         rule = _RULES.get(node.op_type)
         if rule is None:
@@ -89,6 +94,16 @@ class _Walk:
         if name not in self.constants:
             raise ModelError(f"{label}: {name!r} must be a constant")
         return self.constants[name]
+
+
+def _folded_size(op_type: str, sources: list[np.ndarray]) -> int:
+    """Elements of a folded constant, known before it is made."""
+    if op_type != "Mul":
+        return int(sources[0].size) if sources else 0
+    try:
+        return math.prod(np.broadcast_shapes(*(source.shape for source in sources)))
+    except ValueError as error:
+        raise ModelError(f"malformed Mul of constants: {error}") from None
 
 
 def _attributes(node: onnx.NodeProto) -> dict[str, Any]:

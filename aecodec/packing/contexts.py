@@ -145,16 +145,19 @@ def side_information(indices: np.ndarray) -> np.ndarray:
 
 
 def encode_residual(residual: np.ndarray, size: int, thorough: bool) -> bytes:
-    """1-D int32 residual -> bytes, with cells of `size` values (one of CELL_SIZES)."""
+    """1-D int32 residual -> bytes, with cells of `size` values (one of CELL_SIZES), or none if that turns out smaller."""
+    whole = bytearray()
+    put_varint(whole, CELL_SIZES.index(0))
+    # One stream: its histogram costs little. zstd may find repeats in it that no estimate foresees, so it is always tried.
+    whole += encode_stream(zigzag(residual), signed=True, thorough=True)
+    if size == 0:
+        return bytes(whole)
     out = bytearray()
     put_varint(out, CELL_SIZES.index(size))
-    if size == 0:
-        out += encode_stream(zigzag(residual), signed=True, thorough=thorough)
-    else:
-        indices = cell_indices(residual, size)
-        out += encode_stream(zigzag(side_information(indices)), signed=True, thorough=thorough)
-        out += encode_groups(_group_cells(residual, size, indices), thorough)
-    return bytes(out)
+    indices = cell_indices(residual, size)
+    out += encode_stream(zigzag(side_information(indices)), signed=True, thorough=thorough)
+    out += encode_groups(_group_cells(residual, size, indices), thorough)
+    return bytes(min(out, whole, key=len))
 
 
 def decode_residual(cursor: Cursor, count: int) -> np.ndarray:

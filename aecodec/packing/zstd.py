@@ -16,6 +16,8 @@ _FRAME = {
     "write_checksum": 0,
     "write_dict_id": 0,
 }
+_WITH_MAGIC = b"\x28\xb5\x2f\xfd"
+_UNKNOWN = -1
 _local = threading.local()
 
 
@@ -70,6 +72,10 @@ def decompress(frame: bytes | memoryview, size: int) -> bytes:
     decoder = _cached("decoder", make)
     assert isinstance(decoder, zstandard.ZstdDecompressor)
     try:
+        declared = zstandard.frame_content_size(_WITH_MAGIC + bytes(frame[:18]))
+        if declared not in (_UNKNOWN, size):
+            # zstandard would allocate what the frame declares before it looks at the limit.
+            raise FormatError(f"zstd frame declares {declared} bytes, {size} are expected")
         data = decoder.decompress(frame, max_output_size=max(size, 1), allow_extra_data=False)
     except zstandard.ZstdError as error:
         raise FormatError(f"damaged zstd frame of {len(frame)} bytes: {error}") from None
