@@ -11,6 +11,7 @@ from aecodec.errors import UsageError
 from aecodec.fidelity import Fidelity, fidelity_from_options
 from aecodec.models.bundle import Bundle
 from aecodec.models.registry import load_bundle
+from aecodec.runtime.executor import check_provider
 
 ModelLike = Model | Bundle | str | os.PathLike[str] | bytes | None | Literal[False]
 
@@ -54,6 +55,7 @@ def make_options(
 ) -> Options:
     """Check the keyword arguments that all writing calls share."""
     effort_of(level)
+    check_provider(provider)
     return Options(
         fidelity=fidelity_from_options(**fidelity),
         model=None if model is False else as_model(model, provider),

@@ -28,8 +28,7 @@ def load_executor(graph: bytes, provider: str = "auto", threads: int = 1) -> Exe
     `provider`: "cpu", "cuda", "auto" (CUDA if it works, else CPU), or "reference" (numpy, slow, needs only onnx). Without ONNX
     Runtime, "auto" and "cpu" fall back to the reference executor with one warning; "cuda" is never replaced silently.
     """
-    if provider not in PROVIDERS:
-        raise UsageError(f"provider={provider!r} is unknown; use one of {', '.join(PROVIDERS)}")
+    check_provider(provider)
     if provider != "reference":
         try:
             import onnxruntime  # noqa: F401  # only to see whether it is there
@@ -41,6 +40,12 @@ def load_executor(graph: bytes, provider: str = "auto", threads: int = 1) -> Exe
             _warn_once()
             provider = "reference"
     return LazyExecutor(graph, provider, threads)
+
+
+def check_provider(provider: str) -> None:
+    """UsageError unless `provider` is one of PROVIDERS."""
+    if provider not in PROVIDERS:
+        raise UsageError(f"provider={provider!r} is unknown; use one of {', '.join(PROVIDERS)}")
 
 
 def _warn_once() -> None:
