@@ -125,7 +125,7 @@ class Model:
         return self.latents(canonical).reshape(*self.tiling(spec.canonical_shape).grid, -1)
 
     def decode(self, latents: Any, shape: tuple[int, ...] | None = None, axes: str | None = None) -> np.ndarray:
-        """Array of latents that `encode` gave, float32; `shape` is the original's (default: all that the tiles cover)."""
+        """Array of latents that `encode` gave, float32 (float64 for models of huge values); `shape` is the original's (default: all that the tiles cover)."""
         latents = np.asarray(latents)
         grid = latents.shape[:-1]
         if latents.ndim != 5 or latents.shape[-1] != self.manifest.latents:
@@ -134,7 +134,7 @@ class Model:
         spec = None
         if shape is not None:
             letters = axes if axes is not None else self.manifest.axes
-            spec = ArraySpec(np.dtype(np.float32), parse_axes(letters, len(shape)), tuple(shape))
+            spec = ArraySpec(self._output_dtype, parse_axes(letters, len(shape)), tuple(shape))
             canonical_shape = spec.canonical_shape
             if self.tiling(spec.canonical_shape).grid != grid:
                 raise ModelError(f"shape {shape} does not match latents on a tile grid of {grid}")
@@ -142,8 +142,14 @@ class Model:
         c = min(c, self.manifest.channels)
         limit = float(self.manifest.latent_limit)
         y_hat = np.clip(np.rint(latents.reshape(-1, latents.shape[-1]) / self.manifest.latent_unit), -limit, limit)
-        x_hat = self.reconstruct(y_hat.astype(np.float64), (n, c, h, w)).astype(np.float32)
+        x_hat = self.reconstruct(y_hat.astype(np.float64), (n, c, h, w)).astype(self._output_dtype)
         return spec.from_canonical(x_hat) if spec else x_hat
+
+    @property
+    def _output_dtype(self) -> np.dtype:
+        """Dtype of decoded arrays that were never stored: float32 unless the model's values are beyond it."""
+        largest = max(map(abs, (*self.manifest.scale, *self.manifest.offset)))
+        return np.dtype(np.float32 if largest < 1e30 else np.float64)
 
     def _spec(self, array: np.ndarray, axes: str | None) -> ArraySpec:
         letters = axes if axes is not None else (self.manifest.axes if len(self.manifest.axes) == array.ndim else None)

@@ -131,6 +131,8 @@ def _segments(slabs: Iterable[np.ndarray], shape: tuple[int, ...], size: int) ->
 class _Fitter:
     def __init__(self, statistics: Statistics, errors: np.ndarray | None, axes: str, values_to_code: float) -> None:
         self.statistics, self.axes, self.values_to_code = statistics, axes, values_to_code
+        if errors is not None:
+            errors = errors / statistics.unit
         span = statistics.high - statistics.low
         if errors is not None and not (span <= _FINEST * errors).all() and (errors > 0).all():
             raise ModelError(
@@ -138,8 +140,6 @@ class _Fitter:
             )
         deviation = statistics.deviation()
         spread = np.where(deviation > 0, deviation, 1.0)
-        if errors is not None:
-            errors = errors / statistics.unit
         self.errors_given = errors is not None and bool((errors > 0).all())
         self.scale = 2.0 * errors if errors is not None and self.errors_given else spread
         nominal = np.where(span > 0, _NOMINAL_ERROR * span, spread)
