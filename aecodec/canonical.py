@@ -106,3 +106,14 @@ class ArraySpec:
         elif self.dtype.kind == "b":
             canonical = canonical.view(np.bool_)
         return self.axes.restore(canonical, self.shape)
+
+
+def fill_missing(slab: np.ndarray) -> np.ndarray:
+    """`slab` with each non-finite value replaced by the finite one before it in C order (0 where there is none)."""
+    if slab.dtype.kind != "f" or np.isfinite(slab).all():
+        return slab
+    flat = slab.reshape(-1)
+    finite = np.isfinite(flat)
+    source = np.maximum.accumulate(np.where(finite, np.arange(flat.size), -1))
+    first = flat[finite][0] if finite.any() else slab.dtype.type(0)
+    return np.where(source >= 0, flat[source], first).reshape(slab.shape)

@@ -5,13 +5,13 @@ Body: float64 ladder error; predictor byte; residual section; classes section; e
 
 import numpy as np
 
+from aecodec.canonical import fill_missing
 from aecodec.codec.effort import Effort
 from aecodec.codec.lattice_mode import sample_window
 from aecodec.codec.sections import apply_exceptions, decode_classes, encode_classes, encode_exceptions
 from aecodec.errors import FormatError
 from aecodec.ladder import NEGATIVE, POSITIVE, SMALLEST_ERROR, classify, from_ladder, lattice_error, to_ladder
 from aecodec.lattice import lorenzo_residual, lorenzo_restore
-from aecodec.models.fit import fill_missing
 from aecodec.models.search import choose_residual
 from aecodec.packing.contexts import decode_residual, encode_residual
 from aecodec.packing.varint import Cursor, put_section

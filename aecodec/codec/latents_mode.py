@@ -5,13 +5,13 @@ Body: flags byte; varint latent step; symbols section; classes section if the fl
 
 import numpy as np
 
+from aecodec.canonical import fill_missing
 from aecodec.codec.effort import Effort
 from aecodec.codec.lattice_mode import CHECKSUM, CLASSES, check_output, decode_symbols, encode_symbols, output_checksum
 from aecodec.codec.model import Model, Origin
 from aecodec.codec.sections import decode_classes, encode_classes, non_finite_classes, put_back
 from aecodec.errors import FormatError
 from aecodec.fidelity import Fidelity
-from aecodec.models.fit import fill_missing
 from aecodec.packing.varint import Cursor, put_section, put_varint
 from aecodec.quantizer import dequantize, quantize
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import xxhash
 
+from aecodec.canonical import fill_missing
 from aecodec.codec.effort import Effort
 from aecodec.codec.model import Model, Origin
 from aecodec.codec.sections import apply_exceptions, decode_classes, encode_classes, encode_exceptions, non_finite_classes, put_back
@@ -22,7 +23,6 @@ from aecodec.lattice import (
     to_lattice,
     within_bound,
 )
-from aecodec.models.fit import fill_missing
 from aecodec.models.search import LatentChoice, choose_residual, choose_step
 from aecodec.packing.contexts import decode_latents, decode_residual, encode_latents, encode_residual
 from aecodec.packing.varint import Cursor, put_section, put_varint

@@ -6,11 +6,10 @@ from typing import Any
 import numpy as np
 
 from aecodec.axes import Axes, guess_axes, parse_axes
-from aecodec.canonical import ArraySpec, as_array
+from aecodec.canonical import ArraySpec, as_array, fill_missing
 from aecodec.errors import ModelError
 from aecodec.models.bundle import Bundle
 from aecodec.models.exact import prove_exact
-from aecodec.models.fit import fill_missing
 from aecodec.models.manifest import Manifest
 from aecodec.runtime import Executor, load_executor
 from aecodec.tiling import Tiling
@@ -125,7 +124,10 @@ class Model:
         return self.latents(canonical).reshape(*self.tiling(spec.canonical_shape).grid, -1)
 
     def decode(self, latents: Any, shape: tuple[int, ...] | None = None, axes: str | None = None) -> np.ndarray:
-        """Array of latents that `encode` gave, float32 (float64 for models of huge values); `shape` is the original's (default: all that the tiles cover)."""
+        """Array of latents that `encode` gave; `shape` is the original's (default: all that the tiles cover).
+
+        float32, or float64 for a model of huge values.
+        """
         latents = np.asarray(latents)
         grid = latents.shape[:-1]
         if latents.ndim != 5 or latents.shape[-1] != self.manifest.latents:
