@@ -12,7 +12,8 @@ from aecodec.errors import AecodecError
 from aecodec.version import __version__
 
 if TYPE_CHECKING:
-    from aecodec.api.functions import compress, decompress, fit, load_model, open  # noqa: A004  # as gzip and lzma name it
+    from aecodec.api.fitting import fit
+    from aecodec.api.functions import compress, decompress, load_model, open  # noqa: A004  # as gzip and lzma name it
     from aecodec.api.incremental import Compressor, Decompressor
     from aecodec.api.reader import Reader
     from aecodec.api.writer import Writer
@@ -38,6 +39,7 @@ _HOMES = {
     "Decompressor": "aecodec.api.incremental",
     "Model": "aecodec.codec.model",
     "Reader": "aecodec.api.reader",
+    "fit": "aecodec.api.fitting",
     "Writer": "aecodec.api.writer",
 }
 

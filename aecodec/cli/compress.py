@@ -4,8 +4,8 @@ import sys
 from dataclasses import replace
 from typing import Any, BinaryIO
 
-from aecodec.api.functions import axes_of, feed, prepared
 from aecodec.api.options import Options, make_options
+from aecodec.api.whole import axes_of, feed, prepared
 from aecodec.api.writer import Writer
 from aecodec.cli.inputs import STDIO, Source, parse_dtype, parse_shape, read_source
 from aecodec.cli.outputs import compressed_name, refuse_existing

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from aecodec.api.functions import fit
+from aecodec.api.fitting import fit
 from aecodec.cli.inputs import parse_dtype, parse_shape, read_source
 from aecodec.cli.outputs import refuse_existing
 from aecodec.cli.progress import progress, say, size_text
