@@ -1,0 +1,177 @@
+"""Makes the golden files: `python tests/golden/make.py [NAME...]`. A file that exists is never written again.
+
+Each name gives NAME.aecz and NAME.json: the recipe below, shape, dtype and SHA-256 of the decoded bytes, and `heads`, the
+first two bytes of each chunk: its mode, and its flags or filter. A golden file
+shows that what one version wrote every later one reads to the same bytes; so it is made once, by the version that
+introduced the feature in its name.
+"""
+
+import argparse
+import hashlib
+import io
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import aecodec
+from aecodec.api.reader import Reader
+
+FOLDER = Path(__file__).parent
+LARGEST = 8 << 10
+
+# kind, shape and dtype of the array; `compress` holds the arguments of aecodec.compress; `fit`, where there, those of a model.
+RECIPES: dict[str, dict] = {
+    "bytes-stored": {"kind": "noise", "shape": [40], "dtype": "<f8", "compress": {"axes": "t"}},
+    "bytes-plain": {"kind": "repeats", "shape": [30, 50], "dtype": "|u1", "compress": {"axes": "tc", "max_error": 0}},
+    "bytes-shuffled": {"kind": "noise", "shape": [500], "dtype": ">f4", "compress": {"axes": "t"}},
+    "bytes-differenced": {"kind": "walk", "shape": [900], "dtype": "<c8", "compress": {"axes": "t"}},
+    "bool": {"kind": "sparse", "shape": [60, 50], "dtype": "|b1", "compress": {"axes": "yx"}},
+    "constant": {"kind": "constant", "shape": [4, 3, 8, 8], "dtype": "<f2", "compress": {"axes": "tcyx", "max_error": 0.1}},
+    "no-dimensions": {"kind": "constant", "shape": [], "dtype": "<f8", "compress": {"axes": ""}},
+    "empty": {"kind": "noise", "shape": [5, 0, 3], "dtype": "<i4", "compress": {"axes": "tcy"}},
+    "lattice": {"kind": "smooth", "shape": [6, 24, 32], "dtype": "<f4", "compress": {"axes": "tyx", "max_error": 0.1}},
+    "lattice-lossless-integers": {"kind": "smooth", "shape": [3, 24, 32], "dtype": ">i2", "compress": {"axes": "tyx"}},
+    "lattice-per-channel": {
+        "kind": "smooth",
+        "shape": [4, 2, 24, 32],
+        "dtype": "<f8",
+        "compress": {"axes": "tcyx", "max_error": [0.1, 0.5]},
+    },
+    "lattice-classes": {"kind": "holes", "shape": [4, 24, 32], "dtype": "<f4", "compress": {"axes": "tyx", "max_error": 0.1}},
+    "lattice-exceptions": {"kind": "spread", "shape": [2000], "dtype": "<f4", "compress": {"axes": "t", "max_error": 1e-4}},
+    "lattice-columns": {"kind": "smooth", "shape": [24, 60], "dtype": "<i4", "compress": {"axes": "cx", "max_error": 3}},
+    "latents-and-lattice": {
+        "kind": "smooth",
+        "shape": [6, 24, 32],
+        "dtype": "<f4",
+        "fit": {"axes": "tyx", "max_error": 0.5, "tile": [1, 1, 8, 8], "reference": False},
+        "compress": {"axes": "tyx", "max_error": 0.5},
+    },
+    "latents-reference-field": {
+        "kind": "seasonal",
+        "shape": [8, 2, 16, 16],
+        "dtype": "<f4",
+        "fit": {"axes": "tcyx", "max_error": 0.5, "tile": [2, 2, 8, 8], "reference": True},
+        "compress": {"axes": "tcyx", "max_error": 0.5},
+    },
+    "latents-psnr": {
+        "kind": "smooth",
+        "shape": [6, 24, 32],
+        "dtype": "<f4",
+        "fit": {"axes": "tyx", "tile": [1, 1, 8, 8], "reference": False},
+        "compress": {"axes": "tyx", "psnr": 40},
+    },
+    "latents-quality-classes": {
+        "kind": "holes",
+        "shape": [6, 24, 32],
+        "dtype": "<f4",
+        "fit": {"axes": "tyx", "tile": [1, 1, 8, 8], "reference": False},
+        "compress": {"axes": "tyx", "quality": 50},
+    },
+    "ladder": {"kind": "spread", "shape": [40, 40], "dtype": "<f8", "compress": {"axes": "yx", "max_point_error": 0.02}},
+    "ladder-integers": {"kind": "walk", "shape": [1500], "dtype": "<i4", "compress": {"axes": "t", "max_point_error": 0.05}},
+    "metadata": {
+        "kind": "walk",
+        "shape": [100],
+        "dtype": "<u8",
+        "compress": {"axes": "t", "metadata": {"unit": "K", "n": [1, None]}},
+    },
+    "appended": {"kind": "walk", "shape": [300], "dtype": "<i8", "append": [100, 250], "compress": {"axes": "t", "max_error": 2}},
+    "highest-level": {
+        "kind": "smooth",
+        "shape": [6, 24, 32],
+        "dtype": "<f4",
+        "compress": {"axes": "tyx", "max_error": 0.1, "level": 9},
+    },
+}
+
+
+def array_of(kind: str, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    """The array of a recipe."""
+    random = np.random.default_rng(20)
+    count = int(np.prod(shape))
+    if kind == "constant":
+        values = np.full(count, 2.5)
+    elif kind == "repeats":
+        values = np.resize(random.integers(0, 256, 37), count)
+    elif kind == "sparse":
+        values = (random.random(count) < 0.05) * 1.0
+    elif kind == "walk":
+        values = 100 + np.cumsum(random.normal(size=count) * 3)
+    elif kind == "spread":
+        values = random.normal(size=count) * 10.0 ** random.integers(-3, 3, count)
+        values[::50] = [[0.0, -0.0, np.nan, np.inf][i % 4] if dtype == "<f8" else 0.0 for i in range(len(values[::50]))]
+    else:
+        values = random.normal(size=count)
+    if kind in ("smooth", "holes", "seasonal"):
+        values = smooth(values.reshape(shape))
+        if kind == "seasonal":
+            values += 30 * smooth(random.normal(size=(1, *shape[1:])))
+        if kind == "holes":
+            values[1, 5:9, 3:20] = np.nan
+            values[2, 7, 7], values[3, 8, 8] = np.inf, -np.inf
+    return values.reshape(shape).astype(dtype)
+
+
+def smooth(noise: np.ndarray) -> np.ndarray:
+    """Noise summed along its last two axes."""
+    return np.cumsum(np.cumsum(noise, axis=-1), axis=-2)
+
+
+def make(name: str) -> tuple[bytes, dict]:
+    """The file of a recipe, and what is expected of it."""
+    recipe = RECIPES[name]
+    array = array_of(recipe["kind"], tuple(recipe["shape"]), recipe["dtype"])
+    model = aecodec.fit(array, **recipe["fit"]) if "fit" in recipe else False
+    data = appended(array, recipe) if "append" in recipe else aecodec.compress(array, model, threads=1, **recipe["compress"])
+    restored = aecodec.decompress(data)
+    with Reader(data) as reader:
+        heads = [bytes(reader.container.chunk(i).body[:2]).hex() for i in range(reader.container.index.starts.size)]
+    expected = {
+        "shape": list(restored.shape),
+        "dtype": restored.dtype.str,
+        "sha256": hashlib.sha256(restored.tobytes()).hexdigest(),
+        "heads": heads,
+    }
+    return data, {"recipe": recipe, "expected": expected, "writer": f"aecodec {aecodec.__version__}"}
+
+
+def appended(array: np.ndarray, recipe: dict) -> bytes:
+    """A file that was written, closed and appended to."""
+    out = io.BytesIO()
+    for i, slab in enumerate(np.split(array, recipe["append"])):
+        options = recipe["compress"] if i == 0 else {}
+        with aecodec.open(out, "a" if i else "w", model=False, threads=1, **options) as f:
+            f.write(slab)
+    return out.getvalue()
+
+
+def main() -> int:
+    """Make the files named, or all that are missing."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help=f"by default all that have no file yet, of {', '.join(RECIPES)}")
+    names = parser.parse_args().names
+    if unknown := sorted(set(names) - set(RECIPES)):
+        parser.error(f"no recipe for {', '.join(unknown)}")
+    status = 0
+    for name in names or [name for name in RECIPES if not (FOLDER / f"{name}.aecz").exists()]:
+        target, beside = FOLDER / f"{name}.aecz", FOLDER / f"{name}.json"
+        if target.exists() or beside.exists():
+            sys.stderr.write(f"{target.name} exists; golden files are never rewritten\n")
+            status = 1
+            continue
+        data, description = make(name)
+        if len(data) > LARGEST:
+            sys.stderr.write(f"{target.name} would have {len(data)} bytes, at most {LARGEST} are allowed\n")
+            status = 1
+            continue
+        target.write_bytes(data)
+        beside.write_text(json.dumps(description, indent=2) + "\n")
+        sys.stdout.write(f"{target.name}: {len(data)} bytes, chunks begin with {', '.join(description['expected']['heads'])}\n")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

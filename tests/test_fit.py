@@ -1,0 +1,278 @@
+"""Fitting: any data gives a model, or an error that says why; models save, load, and encode for other uses."""
+
+import dataclasses
+import hashlib
+
+import numpy as np
+import pytest
+from conftest import smooth_field, walk
+
+import aecodec
+from aecodec.container.layout import (
+    FRAME_SIZE,
+    MODEL_FILE,
+    PREFIX_SIZE,
+    Kind,
+    create_json,
+    create_prefix,
+    create_record,
+    parse_json,
+)
+from aecodec.errors import AxesError, FormatError, ModelError, OutputExistsError, TruncatedError, UsageError
+from aecodec.models.bundle import Bundle
+from aecodec.models.manifest import Manifest
+
+
+def constant_channel():
+    array = smooth_field((12, 3, 20, 24), 1)
+    array[:, 1] = 4.25
+    return array
+
+
+def holes():
+    array = smooth_field((12, 2, 20, 24), 2)
+    array[::3, 0] = np.nan
+    array[1, 1, 5] = np.inf
+    return array
+
+
+DEGENERATE = {
+    "constant channel": (constant_channel, "tcyx"),
+    "one sample": (lambda: smooth_field((1, 2, 20, 24)), "tcyx"),
+    "fewer samples than channels": (lambda: np.random.default_rng(0).normal(size=(7, 60)), "tc"),
+    "all not a number": (lambda: np.full((8, 2, 9, 9), np.nan, "f4"), "tcyx"),
+    "holes": (holes, "tcyx"),
+    "a single value": (lambda: np.array([3.5]), "t"),
+    "a series": (lambda: walk(3000), "t"),
+    "all zero": (lambda: np.zeros((6, 2, 16, 16), "f4"), "tcyx"),
+    "many channels": (lambda: np.random.default_rng(0).normal(size=(30, 520)).cumsum(axis=1), "tc"),
+    "one pixel": (lambda: walk(50).reshape(50, 1, 1, 1), "tcyx"),
+    "one row": (lambda: smooth_field((5, 1, 1, 100)), "tcyx"),
+    "odd sizes": (lambda: smooth_field((5, 2, 17, 3)), "tcyx"),
+    "volumes": (lambda: smooth_field((4, 3, 16, 16)), "tzyx"),
+    "columns as the stream": (lambda: smooth_field((2, 200)), "cx"),
+    "large offset": (lambda: smooth_field((8, 1, 16, 16), dtype="f8") + 1e9, "tcyx"),
+    "tiny values": (lambda: smooth_field((8, 1, 16, 16), dtype="f8") * 1e-200, "tcyx"),
+    "huge values": (lambda: smooth_field((8, 1, 16, 16), dtype="f8") * 1e200, "tcyx"),
+    "wide range of channels": (lambda: smooth_field((8, 3, 16, 16), dtype="f8") * np.array([1e-9, 1, 1e9])[:, None, None], "tcyx"),
+    "unsigned bytes": (lambda: (smooth_field((6, 20, 24)) * 3 + 128).clip(0, 255).astype("u1"), "tyx"),
+    "64-bit integers": (lambda: (walk(2000) * 1e9).astype("i8"), "t"),
+}
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("name", DEGENERATE)
+def test_any_data_gives_a_model_that_keeps_the_bound(name):
+    make, axes = DEGENERATE[name]
+    array = make()
+    values = array.astype("f8")
+    finite = values[np.isfinite(values)]
+    error = float(np.ptp(finite) if finite.size else 0.0) * 1e-3 or 0.5
+    if array.dtype.kind in "iu":
+        error = float(np.ceil(error))
+    model = aecodec.fit(array, axes=axes, max_error=error)
+    restored = aecodec.decompress(aecodec.compress(array, model, axes, max_error=error)).astype("f8")
+    assert np.array_equal(np.isnan(restored), np.isnan(values))
+    assert np.array_equal(restored[np.isinf(values)], values[np.isinf(values)])
+    assert np.abs(restored[np.isfinite(values)] - finite).max(initial=0.0) <= error
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast")  # of decode, whose float32 cannot hold the huge values
+@pytest.mark.parametrize("name", DEGENERATE)
+def test_any_data_gives_a_model_without_an_error_asked_for(name):
+    make, axes = DEGENERATE[name]
+    array = make()
+    model = aecodec.fit(array, axes=axes)
+    y = model.encode(array, axes)
+    assert y.dtype == np.float32
+    assert np.isfinite(y).all()
+    restored = model.decode(y, array.shape, axes)
+    assert restored.shape == array.shape
+
+
+def test_slabs_of_any_lengths_fit_the_same_model_as_one_array(field):
+    whole = aecodec.fit(field, axes="tcyx", max_error=0.05)
+    for cuts in ([1, 2, 3, 9], list(range(1, 24))):
+        assert aecodec.fit(iter(np.split(field, cuts)), axes="tcyx", max_error=0.05).id == whole.id
+
+
+def test_a_long_series_in_slabs_fits_the_same_model_as_one_array():
+    series = np.stack([walk(5000, seed) for seed in range(3)], axis=1)
+    whole = aecodec.fit(series, axes="tc", max_error=0.01)
+    assert aecodec.fit(np.array_split(series, 13), axes="tc", max_error=0.01).id == whole.id
+
+
+def test_fitting_twice_gives_the_same_model(field, model):
+    assert aecodec.fit(field.copy(), axes="tcyx", max_error=0.05).id == model.id
+
+
+def test_the_seed_and_the_tile_are_the_callers_to_choose(field):
+    assert aecodec.fit(field, axes="tcyx", tile=(2, 2, 8, 4)).manifest.tile == (2, 2, 8, 4)
+    assert aecodec.fit(field, axes="tcyx", reference=True).manifest.reference == (2, 32, 40)
+    assert aecodec.fit(field, axes="tcyx", reference=False).manifest.reference is None
+
+
+def test_nothing_to_fit_is_refused():
+    with pytest.raises(UsageError) as caught:
+        aecodec.fit(iter([]), axes="t")
+    assert str(caught.value) == "nothing to fit: the samples are empty; give at least one array"
+    with pytest.raises(ModelError) as caught:
+        aecodec.fit(np.zeros((0, 2, 8, 8), "f4"), axes="tcyx")
+    assert str(caught.value) == "nothing to fit: the samples hold no values; give at least one array that is not empty"
+
+
+def test_samples_of_differing_shapes_are_refused():
+    samples = [smooth_field((80, 1, 8, 8)), smooth_field((80, 1, 8, 9))]
+    with pytest.raises(ModelError) as caught:
+        aecodec.fit(samples, axes="tcyx")
+    assert str(caught.value) == "samples differ in shape: (1, 8, 9) after (1, 8, 8); fit one model per shape"
+    with pytest.raises(aecodec.AecodecError):
+        aecodec.fit([np.zeros((4, 8, 8), "f4"), np.zeros((8, 8), "f4")], axes="tyx")
+
+
+def test_arguments_that_cannot_be_are_refused(field):
+    with pytest.raises(UsageError) as caught:
+        aecodec.fit(field, axes="tcyx", tile=(1, 2, 0, 8))
+    assert str(caught.value) == "tile=(1, 2, 0, 8) must be four sizes of 1 or more: steps, channels, rows, columns"
+    with pytest.raises(UsageError, match="max_range_error of several arrays needs their value range; pass value_range="):
+        aecodec.fit([field], axes="tcyx", max_range_error=0.1)
+    with pytest.raises(AxesError, match="cannot tell the axes of a 3-D float32 array"):
+        aecodec.fit(field[:, 0])
+
+
+def test_errors_too_fine_for_float32_latents_are_refused():
+    with pytest.raises(ModelError, match="too fine for latents; use lossless"):
+        aecodec.fit(walk(3000), axes="t", max_error=1e-30)
+
+
+def test_latents_have_the_tile_grid_and_come_back_close(field, model):
+    t, c, h, w = model.manifest.tile
+    y = model.encode(field)
+    assert y.shape == (-(-24 // t), -(-2 // c), -(-32 // h), -(-40 // w), model.manifest.latents)
+    assert np.abs(model.decode(y, field.shape) - field).max() < 0.05
+    whole = model.decode(y)
+    assert whole.shape[0] == y.shape[0] * t
+    assert np.array_equal(whole[:24, :, :32, :40], model.decode(y, field.shape))
+
+
+def test_most_of_a_smooth_field_lies_in_few_latents(field, model):
+    y = model.encode(field)
+    few = np.where(np.arange(y.shape[-1]) < y.shape[-1] // 8, y, 0)
+    assert np.sqrt(np.mean((model.decode(few, field.shape) - field) ** 2)) < 0.1 * field.std()
+
+
+def test_latents_that_do_not_fit_are_refused(field, model):
+    y = model.encode(field)
+    with pytest.raises(ModelError, match=r"latents of shape \(3, 4\) given, \(\*tile grid of 4, \d+\) expected"):
+        model.decode(np.zeros((3, 4)))
+    with pytest.raises(ModelError, match=r"shape \(240, 2, 32, 40\) does not match latents on a tile grid of \("):
+        model.decode(y, (240, 2, 32, 40))
+    with pytest.raises(ModelError, match=r"the array has 3 channel\(s\), the model [0-9a-f]{12} is for 2; check axes="):
+        model.encode(np.zeros((4, 3, 32, 40), "f4"))
+
+
+def test_a_model_saves_and_loads(tmp_path, field, model):
+    path = tmp_path / "wind.aecm"
+    model.save(path)
+    loaded = aecodec.load_model(path)
+    assert loaded.id == model.id == hashlib.sha256(create_json(model.manifest.to_json())).hexdigest()
+    assert aecodec.load_model(path.read_bytes()).id == model.id
+    assert np.array_equal(loaded.encode(field), model.encode(field))
+    with pytest.raises(OutputExistsError, match="exists; choose another name or pass overwrite=True"):
+        model.save(path)
+    model.save(path, overwrite=True)
+    assert [p.name for p in tmp_path.iterdir()] == ["wind.aecm"]
+
+
+def test_installed_models_are_found_by_name_and_id(tmp_path, monkeypatch, model):
+    model.save(tmp_path / "wind.aecm")
+    (tmp_path / "broken.aecm").write_bytes(b"not a model")
+    monkeypatch.setenv("AECODEC_MODELS", str(tmp_path))
+    assert aecodec.load_model("wind").id == model.id
+    assert aecodec.load_model(model.id).id == model.id
+    with pytest.raises(ModelError, match="no model 'gale': no such file, and no model of that name or id in "):
+        aecodec.load_model("gale")
+
+
+def test_a_reference_field_travels_with_the_model():
+    seasonal = (smooth_field((1, 1, 24, 24), 9) * 5 + smooth_field((40, 1, 24, 24), 3)).astype("f4")
+    fitted = aecodec.fit(seasonal, axes="tcyx", max_error=0.02, reference=True)
+    loaded = aecodec.load_model(fitted.bundle.to_bytes())
+    assert np.array_equal(loaded.bundle.reference, fitted.bundle.reference)
+    data = aecodec.compress(seasonal, fitted, "tcyx", max_error=0.02)
+    assert np.abs(aecodec.decompress(data) - seasonal).max() <= 0.02
+    with pytest.raises(ModelError, match=r"the array has 20 x 24 rows and columns, the model .* a reference field of 24 x 24"):
+        aecodec.compress(seasonal[:, :, :20], fitted, "tcyx", max_error=0.02)
+
+
+def test_every_damaged_byte_and_truncation_of_a_bundle_is_a_typed_error(model):
+    data = model.bundle.to_bytes()
+    for at in [*range(600), *range(600, len(data), 53)]:
+        damaged = bytearray(data)
+        damaged[at] ^= 0x21
+        if at != 9:  # a greater minor version is accepted
+            with pytest.raises((FormatError, aecodec.AecodecError)):
+                Bundle.from_bytes(bytes(damaged))
+        with pytest.raises(aecodec.AecodecError):
+            Bundle.from_bytes(data[:at])
+    with pytest.raises(TruncatedError):
+        Bundle.from_bytes(data[:-1])
+
+
+@pytest.fixture(scope="module")
+def plain(field):
+    """A model without a reference field."""
+    return aecodec.fit(field, axes="tcyx", max_error=0.05, reference=False)
+
+
+def rebuilt(model, change):
+    """The bytes of a model file whose manifest was changed, its frames sound."""
+    data = model.bundle.to_bytes()
+    length = int.from_bytes(data[PREFIX_SIZE + 12 : PREFIX_SIZE + 20], "little")
+    record = parse_json(data[PREFIX_SIZE + FRAME_SIZE : PREFIX_SIZE + FRAME_SIZE + length])
+    record.update(change)
+    header = create_record(Kind.HEADER, 0, create_json(record))
+    return create_prefix(MODEL_FILE) + header + data[PREFIX_SIZE + FRAME_SIZE + length :]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"tile": [0, 1, 8, 8]}, "invalid model manifest: tile sizes must be 1 to 4096"),
+        ({"scale": [1.0]}, "invalid model manifest: offset and scale need one finite number per channel"),
+        ({"scale": [1.0, -1.0]}, "invalid model manifest: offset and scale need one finite number per channel"),
+        ({"offset": [], "scale": []}, "invalid model manifest: offset and scale need one finite number per channel"),
+        ({"bands": []}, "invalid model manifest: bands must rise and have finite spreads"),
+        ({"bands": [[4, 1.0], [2, 1.0]]}, "invalid model manifest: bands must rise and have finite spreads"),
+        ({"latent_unit": 0.3}, "invalid model manifest: latent_unit must be a power of two"),
+        ({"latent_limit": 0}, "invalid model manifest: latent_limit must be 1 to 2**53"),
+        ({"reference": [9, 4, 4]}, "invalid model manifest: reference must have the model's channels"),
+        ({"parts": {}}, "invalid model manifest: parts must be among encoder, decoder, reference"),
+        ({"tile": [1, 2]}, "malformed model manifest: ValueError"),
+        ({"offset": "abc"}, "malformed model manifest: ValueError"),
+        ({"provenance": 3}, "malformed model manifest: TypeError"),
+        ({"parts": {"decoder": "0" * 64}}, "model part 'encoder' does not match the SHA-256 in the manifest"),
+        ({"reference": [2, 4, 4]}, "model lacks the reference field that its manifest names"),
+    ],
+)
+def test_a_manifest_that_cannot_be_is_refused(plain, change, message):
+    with pytest.raises(ModelError) as caught:
+        Bundle.from_bytes(rebuilt(plain, change))
+    assert str(caught.value).startswith(message)
+
+
+def test_a_limit_beyond_the_proof_is_refused_before_anything_is_decoded(model):
+    with pytest.raises(ModelError, match="need more than 53 bits"):
+        aecodec.load_model(rebuilt(model, {"latent_limit": 2**53}))
+
+
+def test_a_model_without_its_encoder_decodes_and_says_why_it_cannot_encode(field, model):
+    bundle = dataclasses.replace(model.bundle, encoder=None).sealed()
+    decoder = aecodec.load_model(bundle.to_bytes())
+    assert decoder.decode(model.encode(field), field.shape).shape == field.shape
+    with pytest.raises(ModelError, match="holds only a decoder; pass the full model to encode with it"):
+        decoder.encode(field)
+
+
+def test_a_manifest_keeps_all_its_fields(model):
+    assert Manifest.from_json(parse_json(create_json(model.manifest.to_json()))) == model.manifest

@@ -1,0 +1,83 @@
+"""Golden files: what was written once is read to the same bytes for ever, by both executors."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from golden.make import array_of
+
+import aecodec
+from aecodec.codec.chunk import Mode
+from aecodec.codec.lattice_mode import CLASSES, EXCEPTIONS, LATENTS, PER_CHANNEL
+from aecodec.packing.lossless import DIFFERENCED, PLAIN, SHUFFLED, STORED
+
+FOLDER = Path(__file__).parent / "golden"
+NAMES = sorted(path.stem for path in FOLDER.glob("*.aecz"))
+
+
+def described(name):
+    return json.loads((FOLDER / f"{name}.json").read_text())
+
+
+def test_there_are_golden_files_of_every_chunk_mode_filter_and_flag():
+    assert NAMES, f"no golden files in {FOLDER.name}/: make them with python tests/golden/make.py"
+    heads = [bytes.fromhex(head) for name in NAMES for head in described(name)["expected"]["heads"]]
+    assert {head[0] for head in heads} == set(Mode)
+    assert {head[1] for head in heads if head[0] == Mode.BYTES} == {PLAIN, SHUFFLED, DIFFERENCED, STORED}
+    flags = {flag for head in heads if head[0] == Mode.LATTICE for flag in (1, 2, 4, 16) if head[1] & flag}
+    assert flags == {LATENTS, CLASSES, EXCEPTIONS, PER_CHANNEL}
+
+
+def test_every_golden_file_has_its_description_and_the_other_way_round():
+    assert sorted(path.stem for path in FOLDER.glob("*.json")) == NAMES
+
+
+@pytest.mark.parametrize("provider", ["cpu", "reference"])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_golden_file_is_read_to_the_same_bytes(name, provider):
+    expected = described(name)["expected"]
+    data = (FOLDER / f"{name}.aecz").read_bytes()
+    assert len(data) <= 8192
+    restored = aecodec.decompress(data, provider=provider)
+    assert list(restored.shape) == expected["shape"]
+    assert restored.dtype.str == expected["dtype"]
+    assert hashlib.sha256(restored.tobytes()).hexdigest() == expected["sha256"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_golden_file_still_has_the_chunks_it_was_made_with(name):
+    with aecodec.open(FOLDER / f"{name}.aecz") as f:
+        bodies = [f.container.chunk(i).body for i in range(f.container.index.starts.size)]
+        assert [bytes(body[:2]).hex() for body in bodies] == described(name)["expected"]["heads"]
+        assert f.complete
+        assert f.metadata == described(name)["recipe"]["compress"].get("metadata", {})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_golden_file_holds_what_its_recipe_asked_for(name):
+    recipe = described(name)["recipe"]
+    array = array_of(recipe["kind"], tuple(recipe["shape"]), recipe["dtype"])
+    restored = aecodec.decompress((FOLDER / f"{name}.aecz").read_bytes())
+    bound = recipe["compress"].get("max_error")
+    if bound is None and not {"psnr", "quality", "max_point_error"} & set(recipe["compress"]):
+        assert restored.tobytes() == array.tobytes()
+    elif bound is not None and array.size:
+        finite = np.isfinite(array)
+        worst = np.abs(np.where(finite, restored, 0).astype("f8") - np.where(finite, array, 0))
+        limit = np.array(bound).reshape(1, -1, 1, 1) if np.ndim(bound) else bound
+        assert (worst <= limit).all()
+
+
+def test_a_golden_file_is_never_rewritten():
+    if not NAMES:
+        pytest.skip("there are no golden files yet")
+    before = (FOLDER / f"{NAMES[0]}.aecz").read_bytes()
+    command = [sys.executable, str(FOLDER / "make.py"), NAMES[0]]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"{NAMES[0]}.aecz exists; golden files are never rewritten" in done.stderr
+    assert (FOLDER / f"{NAMES[0]}.aecz").read_bytes() == before
