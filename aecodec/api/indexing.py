@@ -20,7 +20,8 @@ def expanded(index: Any, shape: tuple[int, ...]) -> list[Any]:
     for item, width in zip(items, widths, strict=True):
         if item is Ellipsis:
             seen_ellipsis = True
-            expanded += [slice(None)] * missing
+            # One that stands for nothing still separates index arrays, as numpy sees it.
+            expanded += [slice(None)] * missing if missing else [Ellipsis]
             at += missing
             continue
         mask = _as_mask(item)
@@ -47,7 +48,7 @@ def _as_mask(item: Any) -> np.ndarray | None:
 
 def position(items: list[Any], dimension: int) -> int:
     """Which item indexes `dimension` of the array."""
-    return [i for i, item in enumerate(items) if item is not None][dimension]
+    return [i for i, item in enumerate(items) if item is not None and item is not Ellipsis][dimension]
 
 
 def needed(item: Any, size: int) -> tuple[np.ndarray, Any]:

@@ -18,6 +18,7 @@ _FRAME = {
 }
 _WITH_MAGIC = b"\x28\xb5\x2f\xfd"
 _UNKNOWN = -1
+_TUNED = 1 << 18
 _local = threading.local()
 
 
@@ -54,11 +55,14 @@ def huffman(data: bytes | memoryview) -> bytes:
 def compress(data: bytes | memoryview, level: int) -> bytes:
     """zstd frame (no magic) of `data` at zstd's `level`."""
 
+    # zstd tunes a level to sizes up to 256 KiB; without that, small inputs would come out larger than plain zstd's.
+    size = len(data) if len(data) <= _TUNED else 0
+
     def make() -> zstandard.ZstdCompressor:
-        parameters = zstandard.ZstdCompressionParameters.from_level(level, **_FRAME)
+        parameters = zstandard.ZstdCompressionParameters.from_level(level, source_size=size, **_FRAME)
         return zstandard.ZstdCompressor(compression_params=parameters)
 
-    coder = _cached(f"level{level}", make)
+    coder = make() if size else _cached(f"level{level}", make)
     assert isinstance(coder, zstandard.ZstdCompressor)
     return coder.compress(data)
 
