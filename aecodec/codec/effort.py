@@ -20,7 +20,7 @@ class Effort:
 
 
 _FAST = Effort((1.4,), (0, PREDICTORS[2]), (0, 64), 1 << 15, 1, False)
-_NORMAL = Effort((1.0, 1.4, 2.0, 2.8), PREDICTORS, CELL_SIZES, 1 << 17, 3, False)
+_NORMAL = Effort((0.8, 1.1, 1.6, 2.8), PREDICTORS, CELL_SIZES, 1 << 16, 3, False)
 _FINE = (0.7, 0.85, 1.0, 1.2, 1.4, 1.7, 2.0, 2.4, 2.8, 3.4, 4.0)
 LEVELS = {
     1: _FAST,
@@ -28,7 +28,7 @@ LEVELS = {
     3: Effort((1.0, 2.0), PREDICTORS, (0, 64), 1 << 16, 3, False),
     4: Effort((1.0, 1.4, 2.0), PREDICTORS, (0, 64), 1 << 17, 3, False),
     5: _NORMAL,
-    6: Effort(_NORMAL.multiples, PREDICTORS, CELL_SIZES, 1 << 18, 6, False),
+    6: Effort((0.7, 1.0, 1.4, 2.0, 2.8, 3.6), PREDICTORS, CELL_SIZES, 1 << 18, 6, False),
     7: Effort(_FINE, PREDICTORS + MORE_PREDICTORS, CELL_SIZES, 1 << 19, 9, True),
     8: Effort(_FINE, PREDICTORS + MORE_PREDICTORS, CELL_SIZES, 1 << 20, 12, True),
     9: Effort(_FINE, PREDICTORS + MORE_PREDICTORS, CELL_SIZES, 1 << 30, 19, True),

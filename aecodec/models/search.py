@@ -57,12 +57,11 @@ def choose_step(
     """The latent step among `steps` that makes latents `y` (tiles, latents) and their residual smallest.
 
     `latents`: bands, latent unit and limit. `residual_of(y_hat)` gives the int32 lattice residual, or None where
-    it does not fit. Steps are tried in their order, with few predictors, until the estimate has risen twice in a row.
+    it does not fit. All steps are tried, with few predictors: the size has two minima, where latents or residual carry the chunk.
     """
     bands, unit, limit = latents
     best = LatentChoice(np.inf, 0, ResidualChoice(np.inf, 0, 0))
     best_left: np.ndarray | None = None
-    worse = 0
     for step in steps:
         symbols = quantize(y, step, unit, limit)
         left = residual_of(dequantize(symbols, step))
@@ -71,9 +70,7 @@ def choose_step(
         residual = choose_residual(left, _TRIAL_PREDICTORS, _TRIAL_CELLS)
         bits = latents_bits(symbols, bands, step * unit) + residual.bits
         if bits < best.bits:
-            best, best_left, worse = LatentChoice(bits, step, residual), left, 0
-        elif (worse := worse + 1) == 2:
-            break
+            best, best_left = LatentChoice(bits, step, residual), left
     if best_left is None:
         return best
     residual = choose_residual(best_left, predictors, cells)

@@ -10,14 +10,17 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from aecodec.packing.groups import GroupedSymbols, encode_groups
+from aecodec.packing.plan import is_geometric
 from aecodec.packing.scale import INDICES, magnitude, scale_index
-from aecodec.packing.stream import decode_stream, encode_stream, unzigzag, zigzag
+from aecodec.packing.stream import decode_stream, encode_repeats, encode_stream, unzigzag, zigzag
 from aecodec.packing.varint import Cursor, put_varint
 
 Bands = Sequence[tuple[int, float]]  # (end, spread): latents before `end` have this mean magnitude, in latent units
 
 CELL_SIZES = (0, 16, 64, 256)  # values that share a scale index in a residual; 0: all of them
 _PRIOR = 0.5
+_TAIL = 1023
+_REPEATS_LEVEL = 5
 _SMALLEST = 2.0**-8
 _MEMORY = 1.0 - 2.0**-5
 
@@ -148,8 +151,18 @@ def encode_residual(residual: np.ndarray, size: int, thorough: bool) -> bytes:
     """1-D int32 residual -> bytes, with cells of `size` values (one of CELL_SIZES), or none if that turns out smaller."""
     whole = bytearray()
     put_varint(whole, CELL_SIZES.index(0))
-    # One stream: its histogram costs little. zstd may find repeats in it that no estimate foresees, so it is always tried.
-    whole += encode_stream(zigzag(residual), signed=True, thorough=True)
+    if not residual.size:
+        return bytes(whole + encode_stream(zigzag(residual)))
+    unsigned = zigzag(residual)
+    counts = np.bincount(np.minimum(unsigned, _TAIL), minlength=1)
+    if is_geometric(counts, signed=True):
+        whole += encode_stream(unsigned, signed=True, thorough=thorough)
+    else:
+        # Zero regions and repeats, which no estimate foresees: what is smallest is seen by trying.
+        attempts = [encode_stream(unsigned, signed=True, thorough=True), encode_repeats(unsigned, _REPEATS_LEVEL)]
+        if 2 * int(counts[0]) > residual.size:
+            attempts.append(encode_stream(unsigned, thorough=True, gaps=True))
+        whole += min(attempts, key=len)
     if size == 0:
         return bytes(whole)
     out = bytearray()

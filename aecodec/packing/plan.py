@@ -4,8 +4,8 @@ Costs in bits. zstd's Huffman codes are at most 11 bits long, its match finder f
 common, and each 128 KiB block carries a tree; the plan with the smallest estimate of all three wins.
 """
 
-import heapq
-from functools import lru_cache
+from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -17,6 +17,10 @@ JOINT = ((2, 8), (3, 5), (3, 4), (4, 4), (4, 3), (5, 3), (6, 3), (8, 2), (12, 2)
 _LEAF_BITS = 14 * 8.0
 _BLOCK = 131072
 _CODE_LIMIT = 11
+_MANY = 32
+_REDUNDANCY = 0.03
+_TYPICAL = 0.03
+_GOOD_ENOUGH = 1.002
 _SMALL = 64  # streams shorter than this are not worth a layout
 
 
@@ -32,8 +36,13 @@ def plan_for_histogram(histogram: np.ndarray, count: int) -> int:
     if used == 1:
         return CONSTANT
     p = histogram[:used] / histogram[:used].sum()
-    costs = dict(_candidates(p, count))
-    return min(costs, key=lambda op: costs[op]) if costs else 7
+    best, best_cost = 7, np.inf
+    for least, op, cost_of in sorted(_candidates(p, count), key=lambda candidate: candidate[:2]):
+        if least < best_cost and (cost := cost_of()) < best_cost:
+            best, best_cost = op, cost
+            if cost < _GOOD_ENOUGH * least + _LEAF_BITS:
+                break
+    return best
 
 
 def plan_for_mean(mean: float, maximum: int, count: int, signed: bool) -> int:
@@ -55,46 +64,65 @@ def plan_for_mean(mean: float, maximum: int, count: int, signed: bool) -> int:
 def _table(step: int, magnitude: int, signed: bool) -> int:
     """Plan for a geometric stream of mean 2**((step + 0.5) / 4) and about 8**magnitude values."""
     mean = 2.0 ** ((step + 0.5) / 4)
+    return plan_for_histogram(_geometric(mean, signed), 8**magnitude)
+
+
+def _geometric(mean: float, signed: bool) -> np.ndarray:
+    """Geometric probabilities (not normalised) of values of about this mean, in pairs of equals if `signed`."""
     values = np.arange(min(int(mean * 24) + 8, 1 << 14))
     pairs = (values + 1) // 2 if signed else values
     spread = mean / 2 if signed else mean
-    return plan_for_histogram((spread / (1.0 + spread)) ** pairs, 8**magnitude)
+    return np.asarray((spread / (1.0 + spread)) ** pairs)
 
 
-def _candidates(p: np.ndarray, count: int) -> list[tuple[int, float]]:
-    found: list[tuple[int, float]] = []
+def is_geometric(histogram: np.ndarray, signed: bool) -> bool:
+    """True if the values are coded about as well as their histogram allows by the plan for geometric ones of their mean."""
+    p = histogram / histogram.sum()
+    model = _geometric(max(float(p @ np.arange(p.size)), 2.0**-12), signed)
+    h = entropy(p)
+    return abs(entropy(model / model.sum()) - h) < _TYPICAL * h
+
+
+def _candidates(p: np.ndarray, count: int) -> Iterator[tuple[float, int, Callable[[], float]]]:
+    """(bits that it takes at the least, op, function of its estimated bits) of each layout that can hold the values."""
     if p.size <= 256:
-        found.append((BYTES, _leaf(p, count)))
-    found += [(JOINT_FIRST + i, cost) for i, (b, k) in enumerate(JOINT) if (cost := _joint_cost(p, count, b, k)) is not None]
+        yield count * entropy(p), BYTES, partial(_leaf, p, count)
+    for i, (base, per_byte) in enumerate(JOINT):
+        if (base <= p.size or base == 2) and (per_byte > 1 or base < p.size):
+            yield from _joint_candidate(p, count, JOINT_FIRST + i, base, per_byte)
     for op, bits in LOW_BITS.items():
         if p.size > 6 << bits:
             high = np.pad(p, (0, -p.size % (1 << bits))).reshape(-1, 1 << bits).sum(1)
             if (h := entropy(high)) >= 1.5:
-                found.append((op, count * bits + 16 + _child(count, h, high.size)))
+                cost = count * bits + 16 + _child(count, h, high.size)
+                yield cost, op, partial(float, cost)
     if p[0] > 0.6:
         rest = 1.0 - p[0]
         n = count * rest
         gaps = entropy(np.array([rest, p[0]])) / rest
-        found.append((GAPS, 24 + _child(n, gaps, min(n, 8 / rest)) + _child(n, entropy(p[1:] / rest), p.size - 1)))
-    return found
+        cost = 24 + _child(n, gaps, min(n, 8 / rest)) + _child(n, entropy(p[1:] / rest), p.size - 1)
+        yield cost, GAPS, partial(float, cost)
 
 
-def _joint_cost(p: np.ndarray, count: int, base: int, per_byte: int) -> float | None:
-    if (base > p.size and base > 2) or (per_byte == 1 and base >= p.size):
-        return None
+def _joint_candidate(
+    p: np.ndarray, count: int, op: int, base: int, per_byte: int
+) -> Iterator[tuple[float, int, Callable[[], float]]]:
     digit = np.pad(p, (0, max(0, base - p.size)))[:base].copy()
     escaped = float(p[base - 1 :].sum())
     digit[base - 1] = escaped
-    if escaped > 0.9 or per_byte * entropy(digit) < 0.3:
-        return None
-    joint = digit
-    for _ in range(per_byte - 1):
-        joint = np.multiply.outer(joint, digit).ravel()
-    cost = _leaf(joint, count / per_byte)
-    if escaped > 0:
-        rest = p[base - 1 :] / escaped
-        cost += _child(count * escaped, entropy(rest), rest.size)
-    return cost
+    h = entropy(digit)
+    if escaped > 0.9 or per_byte * h < 0.3:
+        return
+    rest = p[base - 1 :] / escaped if escaped > 0 else p[:1]
+    child = _child(count * escaped, entropy(rest), rest.size) if escaped > 0 else 0.0
+
+    def cost() -> float:
+        joint = digit
+        for _ in range(per_byte - 1):
+            joint = np.multiply.outer(joint, digit).ravel()
+        return _leaf(joint, count / per_byte) + child
+
+    yield count * h + child, op, cost
 
 
 def _leaf(p: np.ndarray, count: float) -> float:
@@ -115,13 +143,27 @@ def huffman_bits(p: np.ndarray) -> float:
     p = p[p > 1e-7]
     if p.size < 2:
         return 0.0
-    heap = [(max(x, 2.0**-_CODE_LIMIT), x) for x in p.tolist()]
-    heapq.heapify(heap)
-    total = 0.0
-    while len(heap) > 1:
-        first, second = heapq.heappop(heap), heapq.heappop(heap)
-        merged = (first[0] + second[0], first[1] + second[1])
-        total += merged[1]
-        heapq.heappush(heap, merged)
     common = float(p.max())
-    return total + (max(5 * common**4 * (1 - common), 8 * float((p * p).sum()) ** 4) if p.size > 2 else 1.0)
+    penalty = max(5 * common**4 * (1 - common), 8 * float((p * p).sum()) ** 4) if p.size > 2 else 1.0
+    floored = np.maximum(p, 2.0**-_CODE_LIMIT)
+    if p.size > _MANY and common < 0.2:
+        # The code's own redundancy is then small and nearly constant; what rare symbols take from the others is not.
+        return entropy(p) + _REDUNDANCY + float(np.log2(floored.sum())) + penalty
+    p = np.sort(p)
+    # Two queues, leaves and merged nodes, both rising: the two lightest are always at their heads.
+    leaves = list(zip(np.maximum(p, 2.0**-_CODE_LIMIT).tolist(), p.tolist(), strict=True))
+    nodes: list[tuple[float, float]] = []
+    total, i, j = 0.0, 0, 0
+    for _ in range(len(leaves) - 1):
+        pair = []
+        for _ in range(2):
+            if j >= len(nodes) or (i < len(leaves) and leaves[i] < nodes[j]):
+                pair.append(leaves[i])
+                i += 1
+            else:
+                pair.append(nodes[j])
+                j += 1
+        (weight_a, a), (weight_b, b) = pair
+        nodes.append((weight_a + weight_b, a + b))
+        total += a + b
+    return total + penalty

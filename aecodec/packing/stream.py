@@ -25,13 +25,33 @@ def unzigzag(values: np.ndarray) -> np.ndarray:
     return np.asarray((values >> 1).view(signed) ^ -(values & 1).view(signed))
 
 
-def encode_stream(values: np.ndarray, *, signed: bool = False, thorough: bool = False) -> bytes:
+def encode_stream(values: np.ndarray, *, signed: bool = False, thorough: bool = False, gaps: bool = False) -> bytes:
     """Unsigned integers below 2**32 (1-D) -> bytes. The count is not stored; `signed` says that they are zigzagged.
 
-    The layout comes from the mean of the values, or, if `thorough`, from their histogram.
+    The layout comes from the mean of the values, or, if `thorough`, from their histogram; with `gaps` the
+    first is that of sparse streams.
     """
     out = bytearray()
-    _encode(out, values, signed, thorough, 0)
+    if gaps and values.any():
+        _encode_gaps(out, values, thorough, 0)
+    else:
+        _encode(out, values, signed, thorough, 0)
+    return bytes(out)
+
+
+def encode_repeats(values: np.ndarray, level: int) -> bytes:
+    """As `encode_stream` of zigzagged values, but one byte a value and zstd at `level`: finds repeats, not only frequencies."""
+    out = bytearray()
+    base, _ = JOINT[-1]
+    maximum = int(values.max(initial=0))
+    if maximum < 256:
+        out.append(BYTES)
+        _put_frame(out, values.astype(np.uint8).tobytes(), level)
+        return bytes(out)
+    out.append(JOINT_FIRST + len(JOINT) - 1)
+    digits = np.minimum(values, base - 1).astype(np.uint8)
+    _put_frame(out, digits.tobytes(), level)
+    _encode(out, values.compress(digits == base - 1) - values.dtype.type(base - 1), False, False, 1)
     return bytes(out)
 
 
@@ -44,6 +64,9 @@ def _encode(out: bytearray, values: np.ndarray, signed: bool, thorough: bool, de
     maximum = int(values.max()) if values.size else 0
     values = _narrow(values, maximum)
     op = _plan(values, maximum, signed, thorough) if depth < MAX_DEPTH - 4 else (BYTES if maximum < 256 else 7)
+    if op == GAPS:
+        _encode_gaps(out, values, thorough, depth)
+        return
     out.append(op)
     if op == BYTES:
         _put_leaf(out, values)
@@ -52,12 +75,6 @@ def _encode(out: bytearray, values: np.ndarray, signed: bool, thorough: bool, de
         low = (values & values.dtype.type((1 << bits) - 1)).astype(np.uint8)
         out += pack_digits(low, 1 << bits, 8 // bits).tobytes()
         _encode(out, values >> bits, False, thorough, depth + 1)
-    elif op == GAPS:
-        where = np.flatnonzero(values)
-        put_varint(out, where.size)
-        gaps = np.diff(where, prepend=-1) - 1
-        _encode(out, gaps.astype(np.uint32), False, thorough, depth + 1)
-        _encode(out, values[where] - values.dtype.type(1), False, thorough, depth + 1)
     elif op >= JOINT_FIRST:
         base, per_byte = JOINT[op - JOINT_FIRST]
         digits = np.minimum(values, base - 1).astype(np.uint8, copy=False)
@@ -65,6 +82,15 @@ def _encode(out: bytearray, values: np.ndarray, signed: bool, thorough: bool, de
         if maximum >= base - 1:
             escaped = values.compress(digits == base - 1) - values.dtype.type(base - 1)
             _encode(out, escaped, False, thorough, depth + 1)
+
+
+def _encode_gaps(out: bytearray, values: np.ndarray, thorough: bool, depth: int) -> None:
+    where = np.flatnonzero(values)
+    out.append(GAPS)
+    put_varint(out, where.size)
+    gaps = np.diff(where, prepend=-1) - 1
+    _encode(out, gaps.astype(np.uint32), False, thorough, depth + 1)
+    _encode(out, values[where] - values.dtype.type(1), False, thorough, depth + 1)
 
 
 def _plan(values: np.ndarray, maximum: int, signed: bool, thorough: bool) -> int:
@@ -122,8 +148,11 @@ def _decode_gaps(cursor: Cursor, count: int, depth: int) -> np.ndarray:
 
 
 def _put_leaf(out: bytearray, packed: np.ndarray) -> None:
-    data = packed.tobytes()
-    frame = zstd.huffman(data)
+    _put_frame(out, packed.tobytes(), None)
+
+
+def _put_frame(out: bytearray, data: bytes, level: int | None) -> None:
+    frame = zstd.huffman(data) if level is None else zstd.compress(data, level)
     if len(frame) >= len(data):
         put_varint(out, _STORED)
         out += data
