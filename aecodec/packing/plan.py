@@ -21,6 +21,7 @@ _MANY = 32
 _REDUNDANCY = 0.03
 _TYPICAL = 0.03
 _GOOD_ENOUGH = 1.002
+_EMPTIEST, _FULLEST = 2.2, 7.3  # bits a byte
 _SMALL = 64  # streams shorter than this are not worth a layout
 
 
@@ -111,7 +112,8 @@ def _joint_candidate(
     escaped = float(p[base - 1 :].sum())
     digit[base - 1] = escaped
     h = entropy(digit)
-    if escaped > 0.9 or per_byte * h < 0.3:
+    # Emptier bytes lose to false matches and to the code's granularity, fuller ones to its limit of 11 bits.
+    if escaped > 0.9 or not _EMPTIEST < per_byte * h < _FULLEST:
         return
     rest = p[base - 1 :] / escaped if escaped > 0 else p[:1]
     child = _child(count * escaped, entropy(rest), rest.size) if escaped > 0 else 0.0
