@@ -4,10 +4,15 @@ Source of the predictor: Ibarria et al., "Out-of-core compression and decompress
 (2003). All arithmetic on lattice indices is int32 with wrap-around, which differences and sums undo exactly.
 """
 
+import math
+from collections.abc import Iterator
+
 import numpy as np
 
 INDEX_LIMIT = 2**31 - 1
 LARGEST_INTEGER_STEP = 2.0**53
+_INTEGER_LIMIT = 2**61
+_BLOCK_VALUES = 1 << 15
 _GUARD = 1.0 - 2.0**-40  # keeps values that round at a midpoint inside the bound
 
 
@@ -28,64 +33,90 @@ def lattice_steps(errors: np.ndarray, peaks: np.ndarray, dtype: np.dtype) -> np.
 
 
 def to_lattice(array: np.ndarray, steps: np.ndarray, base: np.ndarray | None = None) -> np.ndarray | None:
-    """Nearest lattice index of each value of (steps, channels, rows, columns); None if one does not fit int32.
+    """Nearest lattice index of each value of (steps, channels, rows, columns), int32; None if one does not fit.
 
     The lattice passes through 0, or, with `base` (float64, same shape), each value's through its own base.
     """
+    if array.dtype.kind in "iu" and array.size and max(int(array.max()), -int(array.min())) >= _INTEGER_LIMIT:
+        return None
+    indices = np.empty(array.shape, np.int32)
+    convert = _indices_of_integers if array.dtype.kind in "iu" else _indices_of_floats
     scale = steps.reshape(1, -1, 1, 1)
-    if array.dtype.kind in "iu":
-        if array.dtype.itemsize == 8 and array.size and (int(array.max()) >= 2**61 or int(array.min()) <= -(2**61)):
+    for part in _blocks(array.shape):
+        found = convert(array[part], scale, None if base is None else base[part])
+        if not (found.min() >= -INDEX_LIMIT and found.max() <= INDEX_LIMIT):
             return None
-        spacing = scale.astype(np.int64)
-        wide = array.astype(np.int64)
-        if base is not None:
-            wide -= _integer_base(base)
-        if spacing.max(initial=1) > 1:
-            wide = np.floor_divide(wide + spacing // 2, spacing)
-        return _fitting(wide)
+        indices[part] = found
+    return indices
+
+
+def _indices_of_integers(array: np.ndarray, scale: np.ndarray, base: np.ndarray | None) -> np.ndarray:
+    spacing = scale.astype(np.int64)
+    wide = array.astype(np.int64)
+    if base is not None:
+        wide -= _integer_base(base)
+    return np.floor_divide(wide + spacing // 2, spacing) if spacing.max(initial=1) > 1 else wide
+
+
+def _indices_of_floats(array: np.ndarray, scale: np.ndarray, base: np.ndarray | None) -> np.ndarray:
     with np.errstate(over="ignore", invalid="ignore"):
         reals = array.astype(np.float64)
         if base is not None:
             reals -= base
         reals *= 1.0 / scale
-        return _fitting(np.rint(reals, out=reals))
-
-
-def _fitting(indices: np.ndarray) -> np.ndarray | None:
-    if indices.size and not (indices.min() >= -INDEX_LIMIT and indices.max() <= INDEX_LIMIT):
-        return None
-    return indices.astype(np.int32)
+        return np.rint(reals, out=reals)
 
 
 def _integer_base(base: np.ndarray) -> np.ndarray:
-    return np.clip(np.nan_to_num(np.rint(base)), -(2.0**61), 2.0**61).astype(np.int64)
+    limit = float(_INTEGER_LIMIT)
+    return np.clip(np.nan_to_num(np.rint(base)), -limit, limit).astype(np.int64)
 
 
 def from_lattice(indices: np.ndarray, steps: np.ndarray, dtype: np.dtype, base: np.ndarray | None = None) -> np.ndarray:
     """Values at lattice indices of (steps, channels, rows, columns), cast to `dtype`; `base` as in `to_lattice`."""
+    values = np.empty(indices.shape, dtype)
     scale = steps.reshape(1, -1, 1, 1)
-    if dtype.kind in "iu":
-        info = np.iinfo(dtype)
-        whole = indices * scale.astype(np.int64)
-        if base is not None:
-            whole += _integer_base(base)
-        return np.clip(whole, info.min, min(info.max, 2**63 - 1)).astype(dtype)
-    with np.errstate(over="ignore", invalid="ignore"):
-        values = indices * scale
-        if base is not None:
-            values += base
-        return values.astype(dtype)
+    for part in _blocks(indices.shape):
+        here = None if base is None else base[part]
+        if dtype.kind in "iu":
+            info = np.iinfo(dtype)
+            whole = indices[part] * scale.astype(np.int64)
+            if here is not None:
+                whole += _integer_base(here)
+            values[part] = np.clip(whole, info.min, min(info.max, 2**63 - 1))
+        else:
+            with np.errstate(over="ignore", invalid="ignore"):
+                reals = indices[part] * scale
+                if here is not None:
+                    reals += here
+                values[part] = reals
+    return values
 
 
 def within_bound(array: np.ndarray, restored: np.ndarray, errors: np.ndarray) -> np.ndarray:
     """Where |array - restored| is at most the channel's error, compared without rounding in the output dtype."""
+    sound = np.empty(array.shape, bool)
     limit = errors.reshape(1, -1, 1, 1)
-    if array.dtype.kind in "iu":
-        larger, smaller = np.maximum(array, restored), np.minimum(array, restored)
-        distance = larger.astype(np.uint64) - smaller.astype(np.uint64)  # wraps to the true distance for signed types too
-        return np.asarray(distance <= np.floor(np.minimum(limit, 2.0**63)).astype(np.uint64))
-    with np.errstate(invalid="ignore", over="ignore"):
-        return np.asarray(np.abs(array.astype(np.float64) - restored.astype(np.float64)) <= limit)
+    for part in _blocks(array.shape):
+        a, b = array[part], restored[part]
+        if array.dtype.kind in "iu":
+            # The difference wraps to the true distance for signed types too.
+            distance = np.maximum(a, b).astype(np.uint64) - np.minimum(a, b).astype(np.uint64)
+            sound[part] = distance <= np.floor(np.minimum(limit, 2.0**63)).astype(np.uint64)
+        else:
+            with np.errstate(invalid="ignore", over="ignore"):
+                difference = a.astype(np.float64)
+                difference -= b
+                sound[part] = np.abs(difference, out=difference) <= limit
+    return sound
+
+
+def _blocks(shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
+    """Slices of (steps, channels, rows, columns) that cover it in pieces that stay in a core's cache."""
+    axis = 0 if shape[0] > 1 else 2
+    length = max(1, _BLOCK_VALUES * shape[axis] // max(1, math.prod(shape)))
+    for start in range(0, shape[axis] if math.prod(shape) else 0, length):
+        yield (slice(None),) * axis + (slice(start, start + length),)
 
 
 def lorenzo_residual(indices: np.ndarray, mask: int) -> np.ndarray:
