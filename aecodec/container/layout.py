@@ -26,7 +26,8 @@ END_MAGIC = b"AECEND\r\n"
 _END = struct.Struct("<QQ8s")
 END_SIZE = FRAME_SIZE + _END.size
 
-MAX_HEADER = 1 << 20
+MAX_HEADER = 1 << 26  # one range a channel is about 40 bytes
+MAX_METADATA = 1 << 20
 MAX_MODEL = 1 << 28
 MAX_INDEX = 1 << 30
 _INDEX_LEVEL = 3
@@ -44,7 +45,7 @@ class Kind(IntEnum):
     PART = 7
 
 
-LIMITS = {Kind.HEADER: MAX_HEADER, Kind.MODEL: MAX_MODEL, Kind.METADATA: MAX_HEADER, Kind.INDEX: MAX_INDEX, Kind.PART: MAX_MODEL}
+LIMITS = {Kind.HEADER: MAX_HEADER, Kind.MODEL: MAX_MODEL, Kind.METADATA: MAX_METADATA, Kind.INDEX: MAX_INDEX, Kind.PART: MAX_MODEL}
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,12 @@ def parse_prefix(data: bytes, file_kind: bytes) -> None:
 
 
 def create_record(kind: Kind, sequence: int, payload: bytes) -> bytes:
-    """Frame and payload."""
+    """Frame and payload; LimitError for what no reader would take."""
+    limit = LIMITS.get(kind)
+    if limit is not None and len(payload) > limit:
+        raise LimitError(
+            f"{kind.name.lower()} record would have {len(payload)} bytes, at most {limit} are allowed; use fewer channels"
+        )
     frame = _FRAME.pack(SYNC, kind, 0, 0, sequence & 0xFFFFFFFF, len(payload), xxhash.xxh64_intdigest(payload))
     return frame + _frame_checksum(frame) + payload
 
