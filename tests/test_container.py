@@ -104,9 +104,9 @@ def test_sequence_numbers_wrap_at_32_bits():
         (framed(flags=1), VersionError, "record uses reserved bits (flags 1, reserved 0); upgrade aecodec to read it"),
         (framed(reserved=256), VersionError, "record uses reserved bits (flags 0, reserved 256); upgrade aecodec to read it"),
         (
-            framed(kind=1, length=2**20 + 1),
+            framed(kind=1, length=LIMITS[Kind.HEADER] + 1),
             LimitError,
-            "header record declares 1048577 bytes, at most 1048576 are allowed",
+            f"header record declares {LIMITS[Kind.HEADER] + 1} bytes, at most {LIMITS[Kind.HEADER]} are allowed",
         ),
         (
             framed(kind=2, length=2**28 + 1),

@@ -25,8 +25,8 @@ LARGEST = 8 << 10
 RECIPES: dict[str, dict] = {
     "bytes-stored": {"kind": "noise", "shape": [40], "dtype": "<f8", "compress": {"axes": "t"}},
     "bytes-plain": {"kind": "repeats", "shape": [30, 50], "dtype": "|u1", "compress": {"axes": "tc", "max_error": 0}},
-    "bytes-shuffled": {"kind": "noise", "shape": [500], "dtype": ">f4", "compress": {"axes": "t"}},
-    "bytes-differenced": {"kind": "walk", "shape": [900], "dtype": "<c8", "compress": {"axes": "t"}},
+    "bytes-shuffled": {"kind": "fractions", "shape": [1500], "dtype": ">f4", "compress": {"axes": "t"}},
+    "bytes-differenced": {"kind": "ramp", "shape": [1500], "dtype": "<f4", "compress": {"axes": "t"}},
     "bool": {"kind": "sparse", "shape": [60, 50], "dtype": "|b1", "compress": {"axes": "yx"}},
     "constant": {"kind": "constant", "shape": [4, 3, 8, 8], "dtype": "<f2", "compress": {"axes": "tcyx", "max_error": 0.1}},
     "no-dimensions": {"kind": "constant", "shape": [], "dtype": "<f8", "compress": {"axes": ""}},
@@ -40,10 +40,10 @@ RECIPES: dict[str, dict] = {
         "compress": {"axes": "tcyx", "max_error": [0.1, 0.5]},
     },
     "lattice-classes": {"kind": "holes", "shape": [4, 24, 32], "dtype": "<f4", "compress": {"axes": "tyx", "max_error": 0.1}},
-    "lattice-exceptions": {"kind": "spread", "shape": [2000], "dtype": "<f4", "compress": {"axes": "t", "max_error": 1e-4}},
+    "lattice-complex": {"kind": "walk", "shape": [900], "dtype": ">c8", "compress": {"axes": "t", "max_error": 0.5}},
     "lattice-columns": {"kind": "smooth", "shape": [24, 60], "dtype": "<i4", "compress": {"axes": "cx", "max_error": 3}},
     "latents-and-lattice": {
-        "kind": "smooth",
+        "kind": "waves",
         "shape": [6, 24, 32],
         "dtype": "<f4",
         "fit": {"axes": "tyx", "max_error": 0.5, "tile": [1, 1, 8, 8], "reference": False},
@@ -72,6 +72,7 @@ RECIPES: dict[str, dict] = {
     },
     "ladder": {"kind": "spread", "shape": [40, 40], "dtype": "<f8", "compress": {"axes": "yx", "max_point_error": 0.02}},
     "ladder-integers": {"kind": "walk", "shape": [1500], "dtype": "<i4", "compress": {"axes": "t", "max_point_error": 0.05}},
+    "ladder-exceptions": {"kind": "subnormal", "shape": [800], "dtype": "<f4", "compress": {"axes": "t", "max_point_error": 0.01}},
     "metadata": {
         "kind": "walk",
         "shape": [100],
@@ -96,6 +97,12 @@ def array_of(kind: str, shape: tuple[int, ...], dtype: str) -> np.ndarray:
         values = np.full(count, 2.5)
     elif kind == "repeats":
         values = np.resize(random.integers(0, 256, 37), count)
+    elif kind == "ramp":
+        values = 100 + np.arange(count) * 0.25
+    elif kind == "fractions":
+        values = 1 + random.random(count)
+    elif kind == "subnormal":
+        values = random.normal(size=count) * 10.0 ** random.integers(-44, -36, count)
     elif kind == "sparse":
         values = (random.random(count) < 0.05) * 1.0
     elif kind == "walk":
@@ -105,6 +112,10 @@ def array_of(kind: str, shape: tuple[int, ...], dtype: str) -> np.ndarray:
         values[::50] = [[0.0, -0.0, np.nan, np.inf][i % 4] if dtype == "<f8" else 0.0 for i in range(len(values[::50]))]
     else:
         values = random.normal(size=count)
+    if kind == "waves":
+        t, y, x = np.meshgrid(*(np.arange(n) / n for n in shape), indexing="ij")
+        waves = ((40, 1, 1.3, 0.7), (25, -2, 2.1, 3.2), (10, 3, 5.0, 4.0))
+        values += sum(a * np.cos(2 * np.pi * (ft * t + fy * y + fx * x)) for a, ft, fy, fx in waves).reshape(-1)
     if kind in ("smooth", "holes", "seasonal"):
         values = smooth(values.reshape(shape))
         if kind == "seasonal":
