@@ -53,6 +53,8 @@ def encoder_graph(weights: LinearWeights) -> bytes:
     k, f = tile[0] * tile[1], tile[2] * tile[3]
     nodes, constants = _bases(weights, TensorProto.FLOAT)
     constants += [_shape("x_shape", [-1, k, f]), _shape("y_shape", [-1, weights.latents]), _order("order", weights.order)]
+    # Two dimensions before each MatMul: one large product, where a fused transpose would make one small one per tile.
+    constants.append(_shape("vector_shape", [-1, k]))
     scale = np.float32(2.0 ** (-2 * weights.bits))
     constants.append(numpy_helper.from_array(np.array(scale), "scale"))
     nodes += [
@@ -60,7 +62,8 @@ def encoder_graph(weights: LinearWeights) -> bytes:
         helper.make_node("Transpose", ["channels"], ["channels_t"], perm=[1, 0]),
         helper.make_node("Reshape", ["x", "x_shape"], ["x_flat"]),
         helper.make_node("MatMul", ["x_flat", "space_t"], ["frequencies"]),
-        helper.make_node("Transpose", ["frequencies"], ["by_frequency"], perm=[0, 2, 1]),
+        helper.make_node("Transpose", ["frequencies"], ["transposed"], perm=[0, 2, 1]),
+        helper.make_node("Reshape", ["transposed", "vector_shape"], ["by_frequency"]),
         helper.make_node("MatMul", ["by_frequency", "channels_t"], ["components"]),
         helper.make_node("Reshape", ["components", "y_shape"], ["natural"]),
         helper.make_node("Gather", ["natural", "order"], ["ordered"], axis=1),
@@ -76,7 +79,7 @@ def decoder_graph(weights: LinearWeights) -> bytes:
     tile = weights.tile
     k, f = tile[0] * tile[1], tile[2] * tile[3]
     nodes, constants = _bases(weights, TensorProto.DOUBLE)
-    constants += [_shape("y_shape", [-1, f, k]), _shape("x_shape", [-1, *tile])]
+    constants += [_shape("y_shape", [-1, f, k]), _shape("x_shape", [-1, *tile]), _shape("vector_shape", [-1, f])]
     constants += [_order("position", np.argsort(weights.order)), _double("descale", 2.0**-weights.bits)]
     nodes += [
         helper.make_node("Gather", ["y_hat", "position"], ["natural"], axis=1),
@@ -84,7 +87,8 @@ def decoder_graph(weights: LinearWeights) -> bytes:
         helper.make_node("MatMul", ["components", "channels"], ["scaled_channels"]),
         helper.make_node("Mul", ["scaled_channels", "descale"], ["exact_channels"]),
         helper.make_node("Round", ["exact_channels"], ["by_frequency"]),
-        helper.make_node("Transpose", ["by_frequency"], ["frequencies"], perm=[0, 2, 1]),
+        helper.make_node("Transpose", ["by_frequency"], ["transposed"], perm=[0, 2, 1]),
+        helper.make_node("Reshape", ["transposed", "vector_shape"], ["frequencies"]),
         helper.make_node("MatMul", ["frequencies", "space"], ["scaled_space"]),
         helper.make_node("Mul", ["scaled_space", "descale"], ["exact_space"]),
         helper.make_node("Round", ["exact_space"], ["x_flat"]),

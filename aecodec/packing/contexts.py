@@ -6,6 +6,7 @@ an IEEE operation on single elements or a sum of integers, so the decoder's ener
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -21,6 +22,7 @@ CELL_SIZES = (0, 16, 64, 256)  # values that share a scale index in a residual; 
 _PRIOR = 0.5
 _TAIL = 1023
 _REPEATS_LEVEL = 5
+_TRIAL = 1 << 17
 _SMALLEST = 2.0**-8
 _MEMORY = 1.0 - 2.0**-5
 
@@ -151,18 +153,7 @@ def encode_residual(residual: np.ndarray, size: int, thorough: bool) -> bytes:
     """1-D int32 residual -> bytes, with cells of `size` values (one of CELL_SIZES), or none if that turns out smaller."""
     whole = bytearray()
     put_varint(whole, CELL_SIZES.index(0))
-    if not residual.size:
-        return bytes(whole + encode_stream(zigzag(residual)))
-    unsigned = zigzag(residual)
-    counts = np.bincount(np.minimum(unsigned, _TAIL), minlength=1)
-    if is_geometric(counts, signed=True):
-        whole += encode_stream(unsigned, signed=True, thorough=thorough)
-    else:
-        # Zero regions and repeats, which no estimate foresees: what is smallest is seen by trying.
-        attempts = [encode_stream(unsigned, signed=True, thorough=True), encode_repeats(unsigned, _REPEATS_LEVEL)]
-        if 2 * int(counts[0]) > residual.size:
-            attempts.append(encode_stream(unsigned, thorough=True, gaps=True))
-        whole += min(attempts, key=len)
+    whole += _encode_whole(zigzag(residual), thorough)
     if size == 0:
         return bytes(whole)
     out = bytearray()
@@ -171,6 +162,27 @@ def encode_residual(residual: np.ndarray, size: int, thorough: bool) -> bytes:
     out += encode_stream(zigzag(side_information(indices)), signed=True, thorough=thorough)
     out += encode_groups(_group_cells(residual, size, indices), thorough)
     return bytes(min(out, whole, key=len))
+
+
+def _encode_whole(unsigned: np.ndarray, thorough: bool) -> bytes:
+    """A zigzagged residual as one stream.
+
+    Zero regions and repeats, which no estimate foresees, are seen by trying; of a long residual, on a part of it.
+    """
+    counts = np.bincount(np.minimum(unsigned, _TAIL), minlength=1)
+    if not unsigned.size or is_geometric(counts, signed=True):
+        return encode_stream(unsigned, signed=True, thorough=thorough)
+    attempts: list[Callable[[np.ndarray], bytes]] = [
+        partial(encode_stream, signed=True, thorough=True),
+        partial(encode_repeats, level=_REPEATS_LEVEL),
+    ]
+    if 2 * int(counts[0]) > unsigned.size:
+        attempts.append(partial(encode_stream, thorough=True, gaps=True))
+    if thorough or unsigned.size <= 2 * _TRIAL:
+        return min((attempt(unsigned) for attempt in attempts), key=len)
+    middle = (unsigned.size - _TRIAL) // 2
+    best = min(attempts, key=lambda attempt: len(attempt(unsigned[middle : middle + _TRIAL])))
+    return best(unsigned)
 
 
 def decode_residual(cursor: Cursor, count: int) -> np.ndarray:

@@ -4,6 +4,7 @@ Costs in bits. zstd's Huffman codes are at most 11 bits long, its match finder f
 common, and each 128 KiB block carries a tree; the plan with the smallest estimate of all three wins.
 """
 
+from bisect import insort
 from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
 
@@ -17,7 +18,7 @@ JOINT = ((2, 8), (3, 5), (3, 4), (4, 4), (4, 3), (5, 3), (6, 3), (8, 2), (12, 2)
 _LEAF_BITS = 14 * 8.0
 _BLOCK = 131072
 _CODE_LIMIT = 11
-_MANY = 32
+_MANY = 24
 _REDUNDANCY = 0.03
 _TYPICAL = 0.03
 _GOOD_ENOUGH = 1.002
@@ -141,31 +142,31 @@ def _child(count: float, h: float, size: float) -> float:
 
 
 def huffman_bits(p: np.ndarray) -> float:
-    """Mean length of zstd's Huffman code for `p`, plus what false matches cost, bits a byte."""
-    p = p[p > 1e-7]
+    """Mean length of zstd's Huffman code for `p`, plus what false matches cost, bits a byte.
+
+    Exact for the most common symbols; the rest are one subtree with a usual redundancy, and pay for the code's limit.
+    """
+    p = np.sort(p[p > 1e-7])[::-1]
     if p.size < 2:
         return 0.0
-    common = float(p.max())
+    common = float(p[0])
     penalty = max(5 * common**4 * (1 - common), 8 * float((p * p).sum()) ** 4) if p.size > 2 else 1.0
-    floored = np.maximum(p, 2.0**-_CODE_LIMIT)
-    if p.size > _MANY and common < 0.2:
-        # The code's own redundancy is then small and nearly constant; what rare symbols take from the others is not.
-        return entropy(p) + _REDUNDANCY + float(np.log2(floored.sum())) + penalty
-    p = np.sort(p)
-    # Two queues, leaves and merged nodes, both rising: the two lightest are always at their heads.
-    leaves = list(zip(np.maximum(p, 2.0**-_CODE_LIMIT).tolist(), p.tolist(), strict=True))
-    nodes: list[tuple[float, float]] = []
-    total, i, j = 0.0, 0, 0
-    for _ in range(len(leaves) - 1):
-        pair = []
-        for _ in range(2):
-            if j >= len(nodes) or (i < len(leaves) and leaves[i] < nodes[j]):
-                pair.append(leaves[i])
-                i += 1
-            else:
-                pair.append(nodes[j])
-                j += 1
-        (weight_a, a), (weight_b, b) = pair
-        nodes.append((weight_a + weight_b, a + b))
-        total += a + b
-    return total + penalty
+    if p.size <= _MANY:
+        return _huffman(p) + penalty
+    rest = p[_MANY:]
+    mass = float(rest.sum())
+    subtree = mass * (entropy(rest / mass) + _REDUNDANCY)
+    floor = float(np.log2(np.maximum(p, 2.0**-_CODE_LIMIT).sum()))
+    return _huffman(np.append(p[:_MANY], mass)) + subtree + floor + penalty
+
+
+def _huffman(p: np.ndarray) -> float:
+    """Mean length of the Huffman code for a few probabilities."""
+    queue = sorted(p.tolist())
+    total = 0.0
+    while len(queue) > 1:
+        merged = queue[0] + queue[1]
+        total += merged
+        del queue[:2]
+        insort(queue, merged)
+    return total
