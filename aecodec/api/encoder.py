@@ -19,7 +19,7 @@ from aecodec.container.writer import ContainerWriter
 from aecodec.errors import FidelityError, UsageError
 from aecodec.models.registry import is_shipped
 
-CHUNK_VALUES = 1 << 20
+CHUNK_VALUES = 1 << 21
 _UNSEEN = 16  # a stream that goes on is taken to be this many times what has been seen
 
 
@@ -182,7 +182,7 @@ class StreamEncoder:
             self._container.chunk(self._length, length, self._coder.encode(canonical, origin))
         else:
             self._queue.append((self._length, length, self._pool.submit(self._coder.encode, canonical, origin)))
-            while len(self._queue) > self._options.threads + 1:
+            while len(self._queue) > self._options.threads:
                 self._drain()
         self._length += length
 

@@ -12,7 +12,7 @@ from aecodec.codec.lattice_mode import decode_lattice, encode_lattice
 from aecodec.codec.model import Model, Origin
 from aecodec.errors import FormatError
 from aecodec.fidelity import Fidelity
-from aecodec.packing.lossless import decode_bytes, encode_bytes
+from aecodec.packing.lossless import decode_bytes, encode_bytes, surely_smaller
 from aecodec.packing.varint import Cursor
 
 _REFINEMENTS = 40  # down to an error of 0.9**40 = 1.5 % of the first guess
@@ -45,6 +45,8 @@ class ChunkCoder:
         if (constant := _constant(array)) is not None:
             return bytes([Mode.CONSTANT]) + constant
         body = self._encode_lossy(array, effort, origin)
+        if body is not None and surely_smaller(len(body), array):
+            return body
         plain = encode_bytes(array, effort.zstd_level, filters=body is None)
         if body is not None and len(body) <= len(plain) + 1:
             return body

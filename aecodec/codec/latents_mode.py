@@ -13,7 +13,7 @@ from aecodec.codec.sections import decode_classes, encode_classes, non_finite_cl
 from aecodec.errors import FormatError
 from aecodec.fidelity import Fidelity
 from aecodec.packing.varint import Cursor, put_section, put_varint
-from aecodec.quantizer import dequantize, quantize
+from aecodec.quantizer import quantize
 
 _BISECTIONS = 12
 
@@ -77,7 +77,7 @@ def _attempt(y: np.ndarray, step: int, model: Model, values: np.ndarray, origin:
     """(symbols, restored array) with one latent step."""
     symbols = quantize(y, step, model.manifest.latent_unit, model.manifest.latent_limit)
     n, c, h, w = values.shape
-    return symbols, _cast(model.reconstruct(dequantize(symbols, step), (n, c, h, w), origin), values.dtype)
+    return symbols, _cast(model.reconstruct(symbols, step, (n, c, h, w), origin), values.dtype)
 
 
 def _cast(x_hat: np.ndarray, dtype: np.dtype) -> np.ndarray:

@@ -26,7 +26,7 @@ from aecodec.lattice import (
 from aecodec.models.search import LatentChoice, choose_residual, choose_step
 from aecodec.packing.contexts import decode_latents, decode_residual, encode_latents, encode_residual
 from aecodec.packing.varint import Cursor, put_section, put_varint
-from aecodec.quantizer import dequantize, quantize, symbol_limit
+from aecodec.quantizer import quantize, symbol_limit
 
 LATENTS, CLASSES, EXCEPTIONS, CHECKSUM, PER_CHANNEL = 1, 2, 4, 8, 16
 _ALL_FLAGS = LATENTS | CLASSES | EXCEPTIONS | CHECKSUM | PER_CHANNEL
@@ -151,14 +151,14 @@ def decode_symbols(cursor: Cursor, model: Model | None, shape: tuple[int, int, i
     section.end()
     if symbols.size and max(int(symbols.max()), -int(symbols.min())) > symbol_limit(step, manifest.latent_limit):
         raise FormatError(f"a symbol times the step {step} is beyond the model's latent limit {manifest.latent_limit}")
-    return model.reconstruct(dequantize(symbols, step), shape, origin)
+    return model.reconstruct(symbols, step, shape, origin)
 
 
 def _code_latents(chunk: _Chunk, model: Model, step: int) -> tuple[np.ndarray, np.ndarray]:
     """(symbols, x_hat) of the whole chunk."""
     y = model.latents(chunk.values, chunk.origin)
     symbols = quantize(y, step, model.manifest.latent_unit, model.manifest.latent_limit)
-    return symbols, model.reconstruct(dequantize(symbols, step), chunk.shape, chunk.origin)
+    return symbols, model.reconstruct(symbols, step, chunk.shape, chunk.origin)
 
 
 def _peaks(values: np.ndarray) -> np.ndarray:
@@ -183,8 +183,8 @@ def _choose(chunk: _Chunk, model: Model | None, effort: Effort) -> LatentChoice 
     steps = sorted({min(max(1, round(m * natural)), manifest.latent_limit) for m in effort.multiples})
     latents = (manifest.bands, manifest.latent_unit, manifest.latent_limit)
 
-    def residual_of(y_hat: np.ndarray) -> np.ndarray | None:
-        return sample.indices(model.reconstruct(y_hat, sample.shape, sample.origin))
+    def residual_of(symbols: np.ndarray, step: int) -> np.ndarray | None:
+        return sample.indices(model.reconstruct(symbols, step, sample.shape, sample.origin))
 
     y = model.latents(sample.values, sample.origin)
     found = choose_step(y, steps, latents, residual_of, effort.predictors, effort.cells)

@@ -1,6 +1,8 @@
 """A model at work: its graphs run on arrays."""
 
+import math
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,10 +13,11 @@ from aecodec.errors import ModelError
 from aecodec.models.bundle import Bundle
 from aecodec.models.exact import prove_exact
 from aecodec.models.manifest import Manifest
+from aecodec.quantizer import dequantize
 from aecodec.runtime import Executor, load_executor
 from aecodec.tiling import Tiling
 
-_BATCH_VALUES = 1 << 19
+_BATCH_VALUES = 1 << 17
 Origin = tuple[int, int]  # row and column of the whole array at which a chunk begins
 
 
@@ -71,22 +74,42 @@ class Model:
         if self._encoder is None:
             raise ModelError(f"model {self.id[:12]} holds only a decoder; pass the full model to encode with it")
         working = np.float32 if x.dtype.itemsize <= 4 and x.dtype not in (np.int32, np.uint32) else np.float64
-        scale = (1.0 / np.array(self.manifest.scale)).reshape(1, -1, 1, 1)
-        normalised = (x.astype(working, copy=False) - self._centre(x.shape, origin).astype(working)) * scale.astype(working)
-        tiles = self.tiling(normalised.shape).split(normalised.astype(np.float32, copy=False))
-        return self._batched(self._encoder, tiles, np.empty((len(tiles), self.manifest.latents), np.float32))
+        scale = (1.0 / np.array(self.manifest.scale)).reshape(1, -1, 1, 1).astype(working)
+        centre = self._centre(x.shape, origin).astype(working)
+        y = np.empty((self.tiling(_four(x.shape)).count, self.manifest.latents), np.float32)
+        for steps, tiles in self._blocks(_four(x.shape)):
+            normalised = x[steps].astype(working)
+            normalised -= centre
+            normalised *= scale
+            split = self.tiling(_four(normalised.shape)).split(normalised.astype(np.float32, copy=False))
+            self._run(self._encoder, split, y[tiles])
+        return y
 
-    def reconstruct(self, y_hat: np.ndarray, shape: tuple[int, int, int, int], origin: Origin = (0, 0)) -> np.ndarray:
-        """Integer latents (tiles, latents) -> x_hat, float64 canonical of `shape`.
+    def reconstruct(self, symbols: np.ndarray, step: int, shape: tuple[int, int, int, int], origin: Origin = (0, 0)) -> np.ndarray:
+        """Symbols (tiles, latents), whole numbers, and their quantizer step -> x_hat, float64 canonical of `shape`.
 
         The same bits everywhere for an exact model: what follows the decoder is one multiplication and one addition a value.
         """
-        tiling = self.tiling(shape)
-        tiles = self._batched(self._decoder, y_hat, np.empty((tiling.count, *tiling.tile)))
-        factor = np.array(self.manifest.scale) * self.manifest.latent_unit
-        x_hat = tiling.join(tiles) * factor.reshape(1, -1, 1, 1)
-        x_hat += self._centre(shape, origin)
+        factor = (np.array(self.manifest.scale) * self.manifest.latent_unit).reshape(1, -1, 1, 1)
+        centre = self._centre(shape, origin)
+        x_hat = np.empty(shape)
+        for steps, tiles in self._blocks(shape):
+            part = x_hat[steps]
+            tiling = self.tiling(_four(part.shape))
+            decoded = self._run(self._decoder, dequantize(symbols[tiles], step), np.empty((tiling.count, *tiling.tile)))
+            np.multiply(tiling.join(decoded), factor, out=part)
+            part += centre
         return x_hat
+
+    def _blocks(self, shape: tuple[int, int, int, int]) -> Iterator[tuple[slice, slice]]:
+        """Steps and tiles of pieces small enough that what is computed on the way stays small too."""
+        tiling = self.tiling(shape)
+        length = tiling.tile[0]
+        across = tiling.count // tiling.grid[0] if tiling.count else 1
+        rows = max(1, _BATCH_VALUES // (across * math.prod(tiling.tile)))
+        for row in range(0, tiling.grid[0], rows):
+            last = min(row + rows, tiling.grid[0])
+            yield slice(row * length, min(last * length, shape[0])), slice(row * across, last * across)
 
     def _centre(self, shape: tuple[int, ...], origin: Origin) -> np.ndarray:
         """What is subtracted before encoding: offset and reference field, float64, broadcastable to `shape`."""
@@ -101,7 +124,8 @@ class Model:
             )
         return offset + part[None]
 
-    def _batched(self, executor: Executor, source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    def _run(self, executor: Executor, source: np.ndarray, target: np.ndarray) -> np.ndarray:
+        """Fill `target` with what the graph makes of `source`, a batch of tiles at a time."""
         size = max(1, _BATCH_VALUES // max(1, self.manifest.latents))
         for start in range(0, len(source), size):
             part = executor.run(source[start : start + size])
@@ -143,8 +167,10 @@ class Model:
         n, c, h, w = canonical_shape
         c = min(c, self.manifest.channels)
         limit = float(self.manifest.latent_limit)
-        y_hat = np.clip(np.rint(latents.reshape(-1, latents.shape[-1]) / self.manifest.latent_unit), -limit, limit)
-        x_hat = self.reconstruct(y_hat.astype(np.float64), (n, c, h, w)).astype(self._output_dtype)
+        whole = np.clip(
+            np.rint(latents.reshape(-1, latents.shape[-1]).astype(np.float64) / self.manifest.latent_unit), -limit, limit
+        )
+        x_hat = self.reconstruct(whole, 1, (n, c, h, w)).astype(self._output_dtype)
         return spec.from_canonical(x_hat) if spec else x_hat
 
     @property
@@ -157,3 +183,8 @@ class Model:
         letters = axes if axes is not None else (self.manifest.axes if len(self.manifest.axes) == array.ndim else None)
         found: Axes = parse_axes(letters, array.ndim) if letters is not None else guess_axes(array.shape, array.dtype, False)
         return ArraySpec(array.dtype, found, array.shape)
+
+
+def _four(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    n, c, h, w = shape
+    return n, c, h, w

@@ -90,8 +90,8 @@ class Fitter:
         target = (np.concatenate(held) - centre) / self.scale[:, None, None]
         inverse = np.argsort(order)
 
-        def residual_of(y_hat: np.ndarray) -> np.ndarray:
-            x_hat = tiling.join(_inverse(y_hat[:, inverse] * unit, candidate.tile, basis))
+        def residual_of(symbols: np.ndarray, step: int) -> np.ndarray:
+            x_hat = tiling.join(_inverse(symbols[:, inverse] * (step * unit), candidate.tile, basis))
             return np.rint((target - x_hat) / self.lattice[:, None, None]).astype(np.int32)
 
         unit = float(np.sqrt(np.mean(self.lattice**2))) / 16

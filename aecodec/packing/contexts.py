@@ -6,7 +6,6 @@ an IEEE operation on single elements or a sum of integers, so the decoder's ener
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
 import numpy as np
 
@@ -172,17 +171,17 @@ def _encode_whole(unsigned: np.ndarray, thorough: bool) -> bytes:
     counts = np.bincount(np.minimum(unsigned, _TAIL), minlength=1)
     if not unsigned.size or is_geometric(counts, signed=True):
         return encode_stream(unsigned, signed=True, thorough=thorough)
-    attempts: list[Callable[[np.ndarray], bytes]] = [
-        partial(encode_stream, signed=True, thorough=True),
-        partial(encode_repeats, level=_REPEATS_LEVEL),
+    layouts: list[Callable[[np.ndarray, bool], bytes]] = [
+        lambda part, all_nodes: encode_stream(part, signed=True, thorough=all_nodes),
+        lambda part, _: encode_repeats(part, _REPEATS_LEVEL),
     ]
     if 2 * int(counts[0]) > unsigned.size:
-        attempts.append(partial(encode_stream, thorough=True, gaps=True))
+        layouts.append(lambda part, all_nodes: encode_stream(part, thorough=all_nodes, gaps=True))
     if thorough or unsigned.size <= 2 * _TRIAL:
-        return min((attempt(unsigned) for attempt in attempts), key=len)
+        return min((layout(unsigned, True) for layout in layouts), key=len)
     middle = (unsigned.size - _TRIAL) // 2
-    best = min(attempts, key=lambda attempt: len(attempt(unsigned[middle : middle + _TRIAL])))
-    return best(unsigned)
+    sizes = [len(layout(unsigned[middle : middle + _TRIAL], False)) for layout in layouts]
+    return layouts[int(np.argmin(sizes))](unsigned, True)
 
 
 def decode_residual(cursor: Cursor, count: int) -> np.ndarray:

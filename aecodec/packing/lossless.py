@@ -6,6 +6,7 @@ from aecodec.errors import FormatError
 from aecodec.packing import zstd
 from aecodec.packing.varint import Cursor
 
+_SURE = 0.5
 PLAIN, SHUFFLED, DIFFERENCED, STORED = range(4)
 
 
@@ -20,6 +21,12 @@ def encode_bytes(array: np.ndarray, level: int, filters: bool = True) -> bytes:
         best = _smaller(best, (DIFFERENCED, zstd.compress(_difference(flat).T.tobytes(), level)))
     kind, frame = best if len(best[1]) < flat.size else (STORED, flat.tobytes())
     return bytes([kind]) + frame
+
+
+def surely_smaller(size: int, array: np.ndarray) -> bool:
+    """True if `size` is so far under a quick zstd's of a contiguous array that no usual level would reach it."""
+    little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+    return size < _SURE * zstd.quick_size(little.tobytes())
 
 
 def decode_bytes(cursor: Cursor, dtype: np.dtype, count: int) -> np.ndarray:

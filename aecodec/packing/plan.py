@@ -22,7 +22,7 @@ _MANY = 24
 _REDUNDANCY = 0.03
 _TYPICAL = 0.03
 _GOOD_ENOUGH = 1.002
-_EMPTIEST, _FULLEST = 2.2, 7.3  # bits a byte
+_EMPTIEST, _FULLEST = 3.4, 7.2  # bits a byte
 _SMALL = 64  # streams shorter than this are not worth a layout
 
 

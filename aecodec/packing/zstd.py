@@ -67,6 +67,18 @@ def compress(data: bytes | memoryview, level: int) -> bytes:
     return coder.compress(data)
 
 
+def quick_size(data: bytes | memoryview) -> int:
+    """Size of `data` under zstd's fastest strategy with a wide window: close to what its lower levels reach, in half the time."""
+
+    def make() -> zstandard.ZstdCompressor:
+        parameters = zstandard.ZstdCompressionParameters.from_level(1, window_log=23, hash_log=17, **_FRAME)
+        return zstandard.ZstdCompressor(compression_params=parameters)
+
+    coder = _cached("quick", make)
+    assert isinstance(coder, zstandard.ZstdCompressor)
+    return len(coder.compress(data))
+
+
 def decompress(frame: bytes | memoryview, size: int) -> bytes:
     """The `size` bytes that `frame` holds; FormatError if it holds another number of them or is damaged."""
 

@@ -19,7 +19,7 @@ class OrtRun:
         # A pool of one or two threads that spins would take the cores from numpy and zstd.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         # Batches vary in size: a growing arena would keep the largest of each.
-        options.enable_cpu_mem_arena = True
+        options.enable_cpu_mem_arena = False
         if not optimise:
             options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         self._session = self._create(graph, options, provider)
