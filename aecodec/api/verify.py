@@ -60,7 +60,7 @@ class _Check:
         self._spec, self._fidelity = reader.header.spec, reader.fidelity
         self.worst = 0.0
         self._squares = np.zeros(self._spec.channels)
-        self._count = 0
+        self._counts = np.zeros(self._spec.channels)
         self._low, self._high = np.inf, -np.inf
 
     def compare(self, original: np.ndarray, restored: np.ndarray) -> int:
@@ -76,7 +76,7 @@ class _Check:
         error[special] = 0.0
         self.worst = max(self.worst, float(error.max()))
         self._squares += (error * error).sum(axis=(0, 2, 3))
-        self._count += a.size // a.shape[1]
+        self._counts += (~special).sum(axis=(0, 2, 3))
         finite = a[~special]
         if finite.size:
             self._low, self._high = min(self._low, float(finite.min())), max(self._high, float(finite.max()))
@@ -97,15 +97,15 @@ class _Check:
 
     def whole_array_failure(self) -> str | None:
         """Why the array as a whole breaks its promise of a PSNR, if it does."""
-        if self._fidelity.kind != "psnr" or not self._count:
+        if self._fidelity.kind != "psnr" or not self._counts.any():
             return None
         allowed = self._fidelity.allowed_rms(self._spec.channels)
-        found = np.sqrt(self._squares / self._count)
+        found = np.sqrt(self._squares / np.maximum(self._counts, 1.0))
         sound = (found <= allowed * (1.0 + 1e-12)).all()  # the sums here go over chunks in another order
         return None if sound else f"root mean square error {found.max():g} is above the {allowed.min():g} allowed"
 
     def psnr(self) -> float | None:
         """Over all channels, relative to the range of the finite values; None if lossless or constant."""
-        mse = float(self._squares.sum()) / max(1, self._count * self._squares.size)
+        mse = float(self._squares.sum()) / max(1.0, float(self._counts.sum()))
         span = self._high - self._low
         return 10.0 * float(np.log10(span * span / mse)) if mse > 0 and span > 0 else None

@@ -68,9 +68,12 @@ def rms_within(array: np.ndarray, restored: np.ndarray, allowed: np.ndarray) -> 
     limit = np.where(allowed > 0, allowed, np.finfo(np.float64).tiny).reshape(1, -1, 1, 1)
     with np.errstate(invalid="ignore", over="ignore"):
         relative = (array.astype(np.float64) - restored.astype(np.float64)) / limit
+        count = np.full(allowed.shape, relative[:, 0].size)
         if array.dtype.kind == "f":
-            relative[~np.isfinite(array)] = 0.0
-        return bool((np.mean(relative * relative, axis=(0, 2, 3)) <= 1.0).all())
+            finite = np.isfinite(array)
+            relative[~finite] = 0.0
+            count = finite.sum(axis=(0, 2, 3))
+        return bool((np.sum(relative * relative, axis=(0, 2, 3)) <= count).all())
 
 
 def _attempt(y: np.ndarray, step: int, model: Model, values: np.ndarray, origin: Origin) -> tuple[np.ndarray, np.ndarray]:

@@ -73,14 +73,12 @@ class Model:
         """Canonical `x`, all finite -> latents, float32 (tiles, latents), in units of the model's scale."""
         if self._encoder is None:
             raise ModelError(f"model {self.id[:12]} holds only a decoder; pass the full model to encode with it")
-        working = np.float32 if x.dtype.itemsize <= 4 and x.dtype not in (np.int32, np.uint32) else np.float64
+        working: Any = np.float32 if x.dtype.itemsize <= 4 and x.dtype not in (np.int32, np.uint32) else np.float64
         scale = (1.0 / np.array(self.manifest.scale)).reshape(1, -1, 1, 1).astype(working)
         centre = self._centre(x.shape, origin).astype(working)
         y = np.empty((self.tiling(_four(x.shape)).count, self.manifest.latents), np.float32)
         for steps, tiles in self._blocks(_four(x.shape)):
-            normalised = x[steps].astype(working)
-            normalised -= centre
-            normalised *= scale
+            normalised: np.ndarray = (x[steps].astype(working, copy=False) - centre) * scale
             split = self.tiling(_four(normalised.shape)).split(normalised.astype(np.float32, copy=False))
             self._run(self._encoder, split, y[tiles])
         return y
@@ -167,9 +165,8 @@ class Model:
         n, c, h, w = canonical_shape
         c = min(c, self.manifest.channels)
         limit = float(self.manifest.latent_limit)
-        whole = np.clip(
-            np.rint(latents.reshape(-1, latents.shape[-1]).astype(np.float64) / self.manifest.latent_unit), -limit, limit
-        )
+        scaled = latents.reshape(-1, latents.shape[-1]).astype(np.float64) / self.manifest.latent_unit
+        whole = np.clip(np.rint(scaled), -limit, limit)
         x_hat = self.reconstruct(whole, 1, (n, c, h, w)).astype(self._output_dtype)
         return spec.from_canonical(x_hat) if spec else x_hat
 
