@@ -33,7 +33,7 @@ MaxError = Annotated[str | None, typer.Option(help="largest absolute error; one 
 MaxRangeError = Annotated[float | None, typer.Option(help="largest error as a fraction of each channel's value range")]
 MaxPointError = Annotated[float | None, typer.Option(help="largest error as a fraction of each value")]
 Psnr = Annotated[float | None, typer.Option(help="at least this PSNR in dB")]
-Quality = Annotated[float | None, typer.Option(help="1 to 100, as JPEG has it")]
+Quality = Annotated[float | None, typer.Option(help="1 (smallest) to 100 (best)")]
 Lossless = Annotated[bool, typer.Option("--lossless", help="every bit kept (the default)")]
 ValueRange = Annotated[str | None, typer.Option(help="LOW,HIGH: spares the pass that finds the range")]
 Dtype = Annotated[str | None, typer.Option(help="of raw binary input, e.g. float32 or >i2")]

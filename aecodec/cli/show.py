@@ -30,16 +30,21 @@ def show_file(name: str, as_json: bool) -> None:
     if as_json:
         _print(json.dumps(facts, indent=2))
         return
-    model = facts["model"] or {"id": "none", "bytes": 0, "family": "", "tile": []}
+    model = facts["model"]
     rows = {
         "array": f"{'x'.join(map(str, facts['shape'])) or 'scalar'} {facts['dtype']}, axes {facts['axes']!r}",
         "fidelity": " ".join(f"{key}={value}" for key, value in facts["fidelity"].items() if key != "ranges"),
         "size": f"{size_text(facts['array_bytes'])} -> {size_text(facts['file_bytes'])}, {facts['ratio']:.2f}:1",
-        "model": f"{model['id'][:12]} {model['family']} tile {model['tile']}, embedded {size_text(model['bytes'])}",
+        "model": _model_text(model) if model else "none",
         "chunks": ", ".join(f"{count} {mode}" for mode, count in facts["modes"].items()) or "none",
         "complete": "yes" if facts["complete"] else "no: cut off, or still being written",
     }
     _table(name, rows)
+
+
+def _model_text(model: dict[str, Any]) -> str:
+    place = f"embedded, {size_text(model['bytes'])}" if model["bytes"] else "not embedded"
+    return f"{model['id'][:12]} {model['family']}, tile {'x'.join(map(str, model['tile']))}, {place}"
 
 
 def file_facts(reader: Reader) -> dict[str, Any]:
