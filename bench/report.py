@@ -97,10 +97,6 @@ def _grouped(rows: list[Row]) -> list[list[Row]]:
 def write_csv(path: Path, rows: list[Row], level: int, notes: list[str], source: str) -> None:
     """Comment lines that say where and with what the figures came about, then the rows."""
     header = {
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "hardware": f"{cpu_model()}, {os.cpu_count()} cores",
-        "python": platform.python_version(),
-        **{package: version(package) for package in PACKAGES},
         "SPERR": imagecodecs.sperr_version(),
         "aecodec source": f"sha256 {source}",
         "aecodec level": str(level),
@@ -109,12 +105,24 @@ def write_csv(path: Path, rows: list[Row], level: int, notes: list[str], source:
         "integers": "peers get float32 and a bound wider by 0.49, their output is rounded",
     }
     with path.open("w", newline="", encoding="utf-8") as file:
+        file.writelines(f"# {line}\n" for line in environment())
         file.writelines(f"# {key}: {value}\n" for key, value in header.items())
         file.writelines(f"# note: {note}\n" for note in notes)
         writer = csv.DictWriter(file, [f.name for f in fields(Row)], lineterminator="\n")
         writer.writeheader()
         for row in rows:
             writer.writerow({k: f"{v:.8g}" if isinstance(v, float) else v for k, v in asdict(row).items()})
+
+
+def environment() -> list[str]:
+    """Lines that name date, hardware and versions."""
+    facts = {
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "hardware": f"{cpu_model()}, {os.cpu_count()} cores",
+        "python": platform.python_version(),
+        **{package: version(package) for package in PACKAGES},
+    }
+    return [f"{key}: {value}" for key, value in facts.items()]
 
 
 def source_digest() -> str:

@@ -5,6 +5,7 @@ field repeated along its steps to about 90 MB. Ratios between codecs are what ho
 """
 
 import argparse
+import csv
 import statistics
 import time
 from collections.abc import Callable
@@ -12,11 +13,14 @@ from pathlib import Path
 
 import numpy as np
 from pysz import sz, szConfig, szErrorBoundMode
+from report import environment
 
 import aecodec
 
 REPEATS = 8
 FRACTIONS = (1e-2, 1e-3, 1e-4)
+COLUMNS = ("fraction", "codec", "MB/s in", "MB/s out", "ratio", "worst error over bound")
+Row = tuple[float, str, float, float, float, float | None]
 
 
 def timed(function: Callable[[], object]) -> float:
@@ -26,8 +30,8 @@ def timed(function: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def measure(x: np.ndarray, fraction: float, threads: int, level: int, runs: int) -> list[str]:
-    """Two lines of the table."""
+def measure(x: np.ndarray, fraction: float, threads: int, level: int, runs: int) -> list[Row]:
+    """Rows of aecodec and of SZ3 at one bound."""
     bound = fraction * float(np.ptp(x))
     model = aecodec.fit(x[: len(x) // REPEATS], axes="tcyx", max_error=bound)
     config = szConfig(*x.shape)
@@ -42,29 +46,36 @@ def measure(x: np.ndarray, fraction: float, threads: int, level: int, runs: int)
         seconds["out"].append(timed(lambda: aecodec.decompress(ours, threads=threads)))
         seconds["SZ3 out"].append(timed(lambda: sz.decompress(theirs, np.float32, x.shape)))
     speed = {key: x.nbytes / 1e6 / statistics.median(values) for key, values in seconds.items()}
-    ours_line = (
-        f"{fraction:<8g} aecodec level {level}, {threads} threads: in {speed['in']:6.1f} MB/s, out {speed['out']:6.1f} MB/s, "
-        f"{x.nbytes / len(ours):5.2f}:1, worst error / bound {worst / bound:.6f}"
-    )
-    theirs_line = (
-        f"{'':8} SZ3, one thread:            in {speed['SZ3 in']:6.1f} MB/s, out {speed['SZ3 out']:6.1f} MB/s, "
-        f"{x.nbytes / theirs.nbytes:5.2f}:1"
-    )
-    return [ours_line, theirs_line]
+    name = f"aecodec level {level}, {threads} threads"
+    return [
+        (fraction, name, speed["in"], speed["out"], x.nbytes / len(ours), worst / bound),
+        (fraction, "SZ3, 1 thread", speed["SZ3 in"], speed["SZ3 out"], x.nbytes / theirs.nbytes, None),
+    ]
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the table and write the CSV."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder that holds fields/navy_winds_uv.npy")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--level", type=int, default=5)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--csv", type=Path, default=Path(__file__).with_suffix(".csv"))
     options = parser.parse_args()
     x = np.tile(np.load(options.data / "fields" / "navy_winds_uv.npy"), (REPEATS, 1, 1, 1))
-    print(f"{x.nbytes / 1e6:.0f} MB of float32, shape {x.shape}")
+    seconds = timed(lambda: aecodec.fit(x, axes="tcyx", max_error=FRACTIONS[1] * float(np.ptp(x))))
+    fitted = f"fitting {x.nbytes / 1e6:.0f} MB of float32, shape {x.shape}: {seconds:.2f} s"
+    print(fitted)
+    rows: list[Row] = []
     for fraction in FRACTIONS:
-        print("\n".join(measure(x, fraction, options.threads, options.level, options.runs)), flush=True)
+        rows += measure(x, fraction, options.threads, options.level, options.runs)
+        for row in rows[-2:]:
+            print(f"{row[0]:<8g} {row[1]:28} in {row[2]:6.1f} MB/s, out {row[3]:6.1f} MB/s, {row[4]:5.2f}:1", flush=True)
+    with options.csv.open("w", newline="") as file:
+        file.writelines(f"# {line}\n" for line in [*environment(), fitted, f"medians of {options.runs} runs, codecs in turn"])
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows([f"{v:.5g}" if isinstance(v, float) else v for v in row] for row in rows)
 
 
 if __name__ == "__main__":
