@@ -32,6 +32,12 @@ def lattice_steps(errors: np.ndarray, peaks: np.ndarray, dtype: np.dtype) -> np.
     return np.where(rounding < errors / 2, 2.0 * (errors - rounding) * _GUARD, 0.0)
 
 
+def peaks(values: np.ndarray) -> np.ndarray:
+    """Largest magnitude of each channel of (steps, channels, rows, columns), float64."""
+    low, high = values.min(axis=(0, 2, 3)), values.max(axis=(0, 2, 3))
+    return np.maximum(np.abs(low.astype(np.float64)), np.abs(high.astype(np.float64)))
+
+
 def to_lattice(array: np.ndarray, steps: np.ndarray, base: np.ndarray | None = None) -> np.ndarray | None:
     """Nearest lattice index of each value of (steps, channels, rows, columns), int32; None if one does not fit.
 

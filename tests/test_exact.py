@@ -82,7 +82,7 @@ def test_fine_weights_cost_bits():
 
 
 def test_the_input_itself_must_fit():
-    with pytest.raises(ModelError, match=r"input: values up to 1.67772e\+07 in steps of 2\*\*0 need more than 24 bits"):
+    with pytest.raises(ModelError, match=r"input 'x': values up to 1.67772e\+07 in steps of 2\*\*0 need more than 24 bits"):
         prove_exact(one("Add", [1.0], "f4"), 2**24)
 
 

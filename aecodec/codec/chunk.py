@@ -10,6 +10,7 @@ from aecodec.codec.ladder_mode import decode_ladder, encode_ladder
 from aecodec.codec.latents_mode import decode_latents_only, encode_latents_only, rms_within
 from aecodec.codec.lattice_mode import decode_lattice, encode_lattice
 from aecodec.codec.model import Model, Origin
+from aecodec.codec.predicted_mode import decode_predicted, encode_predicted
 from aecodec.errors import FormatError
 from aecodec.fidelity import Fidelity
 from aecodec.packing.lossless import decode_bytes, encode_bytes, surely_smaller
@@ -26,6 +27,7 @@ class Mode(IntEnum):
     LATTICE = 2
     LATENTS = 3
     LADDER = 4
+    PREDICTED = 7
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,18 @@ class ChunkCoder:
             return self._encode_equivalent(array, effort, origin)
         if errors is None:
             return None
+        return self._encode_bounded(array, errors, effort, origin)
+
+    def _encode_bounded(self, array: np.ndarray, errors: np.ndarray, effort: Effort, origin: Origin) -> bytes | None:
+        """The smaller of the lattice's and the predictor's body."""
         body = encode_lattice(array, errors, self.model, effort, origin)
-        return bytes([Mode.LATTICE]) + body if body is not None else None
+        best = bytes([Mode.LATTICE]) + body if body is not None else None
+        if effort.predicted and self.model is not None and self.model.manifest.predictor is not None:
+            predicted = encode_predicted(array, errors, self.model, origin)
+            if predicted is not None and (best is None or predicted.bits() < 8.2 * len(best)):
+                packed = bytes([Mode.PREDICTED]) + predicted.pack(effort.thorough)
+                best = packed if best is None or len(packed) < len(best) else best
+        return best
 
     def _encode_equivalent(self, array: np.ndarray, effort: Effort, origin: Origin) -> bytes | None:
         """A lattice fine enough for the PSNR or quality asked for, where latents alone do not serve."""
@@ -107,6 +119,8 @@ class ChunkCoder:
             return decode_lattice(cursor, shape, self.dtype, self.model, origin)
         if mode == Mode.LATENTS:
             return decode_latents_only(cursor, shape, self.dtype, self.model, origin)
+        if mode == Mode.PREDICTED:
+            return decode_predicted(cursor, shape, self.dtype, self.model, origin)
         if mode == Mode.LADDER:
             return decode_ladder(cursor, shape, self.dtype)
         raise FormatError(f"unknown chunk mode {mode}")

@@ -17,14 +17,15 @@ class Effort:
     sample_values: int
     zstd_level: int
     thorough: bool
+    predicted: bool = True
 
 
-_FAST = Effort((1.4,), (0, PREDICTORS[2]), (0, 64), 1 << 15, 1, False)
+_FAST = Effort((1.4,), (0, PREDICTORS[2]), (0, 64), 1 << 15, 1, False, False)
 _NORMAL = Effort((0.8, 1.1, 1.6, 2.8), PREDICTORS, CELL_SIZES, 1 << 16, 3, False)
 _FINE = (0.7, 0.85, 1.0, 1.2, 1.4, 1.7, 2.0, 2.4, 2.8, 3.4, 4.0)
 LEVELS = {
     1: _FAST,
-    2: Effort(_FAST.multiples, PREDICTORS, (0, 64), 1 << 16, 1, False),
+    2: Effort(_FAST.multiples, PREDICTORS, (0, 64), 1 << 16, 1, False, False),
     3: Effort((1.0, 2.0), PREDICTORS, (0, 64), 1 << 16, 3, False),
     4: Effort((1.0, 1.4, 2.0), PREDICTORS, (0, 64), 1 << 17, 3, False),
     5: _NORMAL,

@@ -20,6 +20,7 @@ from aecodec.lattice import (
     lattice_steps,
     lorenzo_residual,
     lorenzo_restore,
+    peaks,
     to_lattice,
     within_bound,
 )
@@ -59,7 +60,7 @@ def encode_lattice(array: np.ndarray, errors: np.ndarray, model: Model | None, e
     """Canonical `array` -> body; None if no lattice serves it. `errors`: largest absolute error of each channel."""
     classes = non_finite_classes(array)
     values = array if classes is None else fill_missing(array)
-    steps = lattice_steps(errors, _peaks(values), array.dtype)
+    steps = lattice_steps(errors, peaks(values), array.dtype)
     if not steps.all():
         return None
     chunk = _Chunk(values, steps, origin)
@@ -159,12 +160,6 @@ def _code_latents(chunk: _Chunk, model: Model, step: int) -> tuple[np.ndarray, n
     y = model.latents(chunk.values, chunk.origin)
     symbols = quantize(y, step, model.manifest.latent_unit, model.manifest.latent_limit)
     return symbols, model.reconstruct(symbols, step, chunk.shape, chunk.origin)
-
-
-def _peaks(values: np.ndarray) -> np.ndarray:
-    """Largest magnitude of each channel, float64."""
-    low, high = values.min(axis=(0, 2, 3)), values.max(axis=(0, 2, 3))
-    return np.maximum(np.abs(low.astype(np.float64)), np.abs(high.astype(np.float64)))
 
 
 def _choose(chunk: _Chunk, model: Model | None, effort: Effort) -> LatentChoice | None:

@@ -11,8 +11,9 @@ from aecodec.axes import Axes, guess_axes, parse_axes
 from aecodec.canonical import ArraySpec, as_array, fill_missing
 from aecodec.errors import ModelError
 from aecodec.models.bundle import Bundle
-from aecodec.models.exact import prove_exact
+from aecodec.models.exact import Range, prove_exact, prove_predictor
 from aecodec.models.manifest import Manifest
+from aecodec.phases import INPUT_LIMIT, Inputs, Phase
 from aecodec.quantizer import dequantize
 from aecodec.runtime import Executor, load_executor
 from aecodec.tiling import Tiling
@@ -30,6 +31,10 @@ class Model:
         self._encoder: Executor | None = None
         if bundle.encoder is not None:
             self._encoder = load_executor(bundle.encoder, provider, threads)
+        self._predictor: Executor | None = None
+        if bundle.predictor is not None:
+            prove_predictor(bundle.predictor, {name: Range(float(INPUT_LIMIT)) for name in ("planes", "magnitudes")}, "kind")
+            self._predictor = load_executor(bundle.predictor, provider, threads)
         if bundle.manifest.exact:
             prove_exact(bundle.decoder, bundle.manifest.latent_limit)
 
@@ -75,7 +80,7 @@ class Model:
             raise ModelError(f"model {self.id[:12]} holds only a decoder; pass the full model to encode with it")
         working: Any = np.float32 if x.dtype.itemsize <= 4 and x.dtype not in (np.int32, np.uint32) else np.float64
         scale = (1.0 / np.array(self.manifest.scale)).reshape(1, -1, 1, 1).astype(working)
-        centre = self._centre(x.shape, origin).astype(working)
+        centre = self.centre(x.shape, origin).astype(working)
         y = np.empty((self.tiling(_four(x.shape)).count, self.manifest.latents), np.float32)
         for steps, tiles in self._blocks(_four(x.shape)):
             normalised: np.ndarray = (x[steps].astype(working, copy=False) - centre) * scale
@@ -89,7 +94,7 @@ class Model:
         The same bits everywhere for an exact model: what follows the decoder is one multiplication and one addition a value.
         """
         factor = (np.array(self.manifest.scale) * self.manifest.latent_unit).reshape(1, -1, 1, 1)
-        centre = self._centre(shape, origin)
+        centre = self.centre(shape, origin)
         x_hat = np.empty(shape)
         for steps, tiles in self._blocks(shape):
             part = x_hat[steps]
@@ -98,6 +103,28 @@ class Model:
             np.multiply(tiling.join(decoded), factor, out=part)
             part += centre
         return x_hat
+
+    def predict(self, inputs: Inputs, phase: Phase) -> np.ndarray:
+        """Means and scale indices of a phase, float32 (N, 2, lines, values)."""
+        if self._predictor is None:
+            raise ModelError(f"the chunk is predicted, but the model {self.id[:12]} has no predictor")
+        n, _, lines, values = inputs.planes.shape
+        kind = np.array([phase.kind])
+        found = np.empty((n, 2, lines, values), np.float32)
+        size = max(1, _BATCH_VALUES // (lines * values))
+        for start in range(0, n, size):
+            part = slice(start, start + size)
+            made = self._predictor.run(inputs.planes[part], inputs.magnitudes[part], kind)
+            if made.shape != found[part].shape:
+                raise ModelError(f"predictor of model {self.id[:12]} returned shape {made.shape} for {found[part].shape}")
+            found[part] = made
+        return found
+
+    def constant_sites(self, shape: tuple[int, ...], origin: Origin = (0, 0)) -> np.ndarray | None:
+        """Where arrays are expected to equal `centre`: bool (channels, rows, columns) of this part, or None."""
+        sites = self.bundle.constant
+        row, column = origin
+        return None if sites is None else sites[:, row : row + shape[2], column : column + shape[3]]
 
     def _blocks(self, shape: tuple[int, int, int, int]) -> Iterator[tuple[slice, slice]]:
         """Steps and tiles of pieces small enough that what is computed on the way stays small too."""
@@ -109,8 +136,8 @@ class Model:
             last = min(row + rows, tiling.grid[0])
             yield slice(row * length, min(last * length, shape[0])), slice(row * across, last * across)
 
-    def _centre(self, shape: tuple[int, ...], origin: Origin) -> np.ndarray:
-        """What is subtracted before encoding: offset and reference field, float64, broadcastable to `shape`."""
+    def centre(self, shape: tuple[int, ...], origin: Origin = (0, 0)) -> np.ndarray:
+        """What is subtracted before encoding: offset and reference field, float64, broadcastable to canonical `shape`."""
         offset = np.array(self.manifest.offset).reshape(1, -1, 1, 1)
         if self.bundle.reference is None:
             return offset

@@ -14,7 +14,7 @@ from aecodec.packing.lossless import decode_bytes, encode_bytes
 from aecodec.packing.varint import Cursor, put_varint
 
 MAGIC = b"\x89AEC\r\n\x1a\n"
-VERSION = (1, 0)
+VERSION = (1, 1)
 ARRAY_FILE, MODEL_FILE = b"Z", b"M"
 PREFIX_SIZE = 12
 

@@ -1,5 +1,7 @@
 """From a chosen candidate to a bundle: integer weights as precise as the proof allows, graphs, manifest."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from aecodec.models.bundle import Bundle, encode_reference
@@ -7,9 +9,11 @@ from aecodec.models.candidates import Candidate, Fitter, make_bands
 from aecodec.models.exact import prove_exact
 from aecodec.models.linear import AXIS_BITS, LinearWeights, dct_matrix, decoder_graph, encoder_graph
 from aecodec.models.manifest import Manifest
+from aecodec.models.predictor_search import build_predictor
 
 _HEADROOM = 4.0
 _MAX_WEIGHT_BITS = 24
+_FEW_SITES = 0.01  # constant sites fewer than this share are not worth their bits
 
 
 def build_bundle(fitter: Fitter, candidate: Candidate, axes: str) -> Bundle:
@@ -45,7 +49,12 @@ def build_bundle(fitter: Fitter, candidate: Candidate, axes: str) -> Bundle:
         reference=statistics.shape if candidate.reference else None,
         provenance={"fitted_steps": statistics.steps, "method": "closed-form KLT x DCT"},
     )
-    return Bundle(manifest, decoder, encoder_graph(weights), reference, part).sealed()
+    sites = statistics.constant_sites() if candidate.reference else np.zeros(statistics.shape, bool)
+    sites &= sites.mean() > _FEW_SITES
+    base = (reference / unit[:, None, None]) if reference is not None else statistics.mean()[:, None, None]
+    layout, graph = build_predictor(statistics, base, fitter.scale * fitter.lattice, sites)
+    bits = np.packbits(sites).tobytes() if sites.any() else None
+    return Bundle(replace(manifest, predictor=layout), decoder, encoder_graph(weights), reference, part, graph, bits).sealed()
 
 
 def _exact_weights(

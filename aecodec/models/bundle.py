@@ -4,6 +4,7 @@ import hashlib
 import math
 import os
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -36,13 +37,15 @@ _REFERENCE_CELL = 16
 
 @dataclass(frozen=True)
 class Bundle:
-    """Manifest, graphs and reference field, float64 (channels, rows, columns)."""
+    """Manifest, graphs, reference field, float64 (channels, rows, columns), and which of its sites are constant, as bits."""
 
     manifest: Manifest
     decoder: bytes
     encoder: bytes | None = None
     reference: np.ndarray | None = None
     stored_reference: bytes | None = None
+    predictor: bytes | None = None
+    stored_constant: bytes | None = None
 
     @property
     def id(self) -> str:
@@ -91,8 +94,23 @@ class Bundle:
         stored = parts.get("reference")
         if (stored is None) != (manifest.reference is None):
             raise ModelError("model lacks the reference field that its manifest names")
+        if set(manifest.parts) - {"encoder"} - set(parts):
+            raise ModelError(f"model lacks parts that its manifest names: {sorted(set(manifest.parts) - set(parts))}")
         reference = decode_reference(stored, manifest) if stored is not None else None
-        return cls(manifest, parts["decoder"], parts.get("encoder"), reference, stored)
+        return cls(
+            manifest, parts["decoder"], parts.get("encoder"), reference, stored, parts.get("predictor"), parts.get("constant")
+        )
+
+    @cached_property
+    def constant(self) -> np.ndarray | None:
+        """Sites that are expected to equal the reference field, bool (channels, rows, columns)."""
+        shape = self.manifest.reference
+        if self.stored_constant is None or shape is None:
+            return None
+        bits = np.unpackbits(np.frombuffer(self.stored_constant, np.uint8))
+        if not 0 <= bits.size - math.prod(shape) < 8:
+            raise ModelError(f"{bits.size} bits of constant sites, the reference field has {math.prod(shape)}")
+        return bits[: math.prod(shape)].astype(bool).reshape(shape)
 
     def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
         """Write the .aecm file; OutputExistsError if it exists and `overwrite` is not set."""
@@ -109,7 +127,13 @@ class Bundle:
         return replace(self, manifest=replace(self.manifest, parts=hashes))
 
     def _parts(self) -> dict[str, bytes | None]:
-        return {"encoder": self.encoder, "decoder": self.decoder, "reference": self.stored_reference}
+        return {
+            "encoder": self.encoder,
+            "decoder": self.decoder,
+            "reference": self.stored_reference,
+            "predictor": self.predictor,
+            "constant": self.stored_constant,
+        }
 
 
 def encode_reference(field_values: np.ndarray, steps: np.ndarray) -> tuple[bytes, np.ndarray]:

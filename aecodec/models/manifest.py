@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aecodec.errors import ModelError
+from aecodec.phases import PhaseLayout
 
-PARTS = ("encoder", "decoder", "reference")
+PARTS = ("encoder", "decoder", "reference", "predictor", "constant")
 MAX_LATENTS = 1 << 20
 MAX_CHANNELS = 1 << 20
 
@@ -18,7 +19,8 @@ class Manifest:
     `tile`: (steps, channels, rows, columns) that the graphs see at once. `offset`, `scale`: float64 per channel; the graphs
     see (x - reference - offset) / scale. `bands`: (end, spread) of runs of latents, spreads in units of `scale`.
     `latent_unit`: power of two, the decoder's integers are in it. `latent_limit`: the largest magnitude it may be fed.
-    `reference`: (channels, rows, columns) of the reference field, or None.
+    `reference`: (channels, rows, columns) of the reference field, or None. `predictor`: how its graph is
+    to be used, or None.
     """
 
     family: str
@@ -31,6 +33,7 @@ class Manifest:
     latent_limit: int
     exact: bool
     reference: tuple[int, int, int] | None = None
+    predictor: PhaseLayout | None = None
     parts: dict[str, str] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
 
@@ -51,6 +54,10 @@ class Manifest:
             record[key] = list(record[key])
         record["bands"] = [list(band) for band in self.bands]
         record["reference"] = list(self.reference) if self.reference else None
+        if self.predictor is None:
+            del record["predictor"]  # as in files of format 1.0, whose ids must not change
+        else:
+            record["predictor"] = {**self.predictor.__dict__, "sources": list(self.predictor.sources)}
         return record
 
     @classmethod
@@ -68,6 +75,7 @@ class Manifest:
                 latent_limit=int(record["latent_limit"]),
                 exact=bool(record["exact"]),
                 reference=_three(record["reference"]) if record["reference"] else None,
+                predictor=_layout(record.get("predictor")),
                 parts={str(k): str(v) for k, v in record["parts"].items()},
                 provenance=dict(record["provenance"]),
             )
@@ -93,11 +101,22 @@ class Manifest:
             "latent_limit must be 1 to 2**53": 1 <= self.latent_limit <= 2**53,
             "reference must have the model's channels": self.reference is None
             or (self.reference[0] == self.channels and all(n >= 1 for n in self.reference)),
+            "predictor must have a reach of 1 to 32, a power of two, and known sources": self.predictor is None
+            or self.predictor.is_sound(),
+            "predictor and its layout must come together": ("predictor" in self.parts) == (self.predictor is not None),
+            "constant sites need a reference field": "constant" not in self.parts or self.reference is not None,
             f"parts must be among {', '.join(PARTS)}": set(self.parts) <= set(PARTS) and "decoder" in self.parts,
         }
         for rule, holds in checks.items():
             if not holds:
                 raise ModelError(f"invalid model manifest: {rule}")
+
+
+def _layout(record: Any) -> PhaseLayout | None:
+    if record is None:
+        return None
+    sources = tuple(str(name) for name in record["sources"])
+    return PhaseLayout(int(record["reach"]), int(record["channel_reach"]), int(record["classes"]), sources)
 
 
 def _four(values: Any) -> tuple[int, int, int, int]:

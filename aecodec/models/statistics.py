@@ -3,6 +3,7 @@
 import numpy as np
 
 from aecodec.errors import ModelError
+from aecodec.models.sample import RunSample
 
 SAMPLE_VALUES = 1_500_000
 _WINDOW_MULTIPLE = 16
@@ -29,11 +30,13 @@ class Statistics:
         self.total = np.zeros(shape[0])
         self.squares = np.zeros(shape[0])
         self.field = np.zeros(shape)
+        self.lowest, self.highest = np.full(shape, np.inf, np.float32), np.full(shape, -np.inf, np.float32)
         width = groups * -(-shape[0] // groups)
         self.grams = {t: np.zeros((t * (width // groups),) * 2) for t in tile_steps}
         self.blocks = dict.fromkeys(tile_steps, 0)
         self.window = _window(shape, segment)
         self.samples: list[np.ndarray] = []
+        self.runs = RunSample(shape, _window(shape, 1), SAMPLE_VALUES, seed)
         self._seen = 0
         self._capacity = max(4, SAMPLE_VALUES // max(1, segment * shape[0] * _area(self.window)))
         self._random = np.random.default_rng(seed)
@@ -54,6 +57,9 @@ class Statistics:
         self.field += values.sum(axis=0, dtype=np.float64)
         self._add_grams(values)
         self._add_sample(values)
+        self.runs.add(values)
+        np.minimum(self.lowest, values.min(axis=0), out=self.lowest)
+        np.maximum(self.highest, values.max(axis=0), out=self.highest)
 
     def _set_origin(self, slab: np.ndarray) -> None:
         """Shift and unit of each channel from the first segment."""
@@ -89,6 +95,10 @@ class Statistics:
             self.samples.append(kept)
         elif (place := int(self._random.integers(self._seen))) < self._capacity:
             self.samples[place] = kept
+
+    def constant_sites(self) -> np.ndarray:
+        """Where all steps had the same value, bool (channels, rows, columns)."""
+        return np.asarray(self.lowest == self.highest)
 
     def mean(self) -> np.ndarray:
         """Mean of each channel, in shifted units, float64 (channels,)."""

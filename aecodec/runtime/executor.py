@@ -14,12 +14,12 @@ _warned = False
 
 
 class Executor(Protocol):
-    """Runs one graph of one input and one output."""
+    """Runs one graph of one output."""
 
     provider: str
 
-    def run(self, array: np.ndarray) -> np.ndarray:
-        """The graph's output for `array`."""
+    def run(self, *arrays: np.ndarray) -> np.ndarray:
+        """The graph's output for its inputs, in the graph's order."""
 
 
 def load_executor(graph: bytes, provider: str = "auto", threads: int = 1) -> Executor:
@@ -67,7 +67,7 @@ class LazyExecutor:
         self.provider = provider
         self._arguments = (graph, provider, threads)
         self._lock = threading.Lock()
-        self._run: Callable[[np.ndarray], np.ndarray] | None = None
+        self._run: Callable[..., np.ndarray] | None = None
         self._process = -1
 
     def __getstate__(self) -> dict[str, Any]:
@@ -76,8 +76,8 @@ class LazyExecutor:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(*state["arguments"])  # type: ignore[misc]  # the lock cannot travel, so all is built anew
 
-    def run(self, array: np.ndarray) -> np.ndarray:
-        """The graph's output for `array`."""
+    def run(self, *arrays: np.ndarray) -> np.ndarray:
+        """The graph's output for its inputs, in the graph's order."""
         import os
 
         run = self._run
@@ -89,10 +89,10 @@ class LazyExecutor:
                     self._run, self.provider = _build(*self._arguments)
                     self._process = os.getpid()
                 run = self._run
-        return run(array)
+        return run(*arrays)
 
 
-def _build(graph: bytes, provider: str, threads: int) -> tuple[Callable[[np.ndarray], np.ndarray], str]:
+def _build(graph: bytes, provider: str, threads: int) -> tuple[Callable[..., np.ndarray], str]:
     if provider == "reference":
         from aecodec.runtime.reference import ReferenceRun
 

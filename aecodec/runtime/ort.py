@@ -31,7 +31,7 @@ class OrtRun:
                 "or pass provider='cpu'"
             )
         self.provider = "cuda" if active[0] == _NAMES["cuda"] else "cpu"
-        self._input = self._session.get_inputs()[0].name
+        self._inputs = [value.name for value in self._session.get_inputs()]
         self._output = self._session.get_outputs()[0].name
 
     @staticmethod
@@ -44,9 +44,9 @@ class OrtRun:
         except Exception as error:  # noqa: BLE001  # onnxruntime's own exceptions share no public base class
             raise ModelError(f"ONNX Runtime cannot load the model: {str(error)[:300]}") from None
 
-    def __call__(self, array: np.ndarray) -> np.ndarray:
-        """The output for `array`."""
+    def __call__(self, *arrays: np.ndarray) -> np.ndarray:
+        """The output for the graph's inputs, in its order."""
         try:
-            return np.asarray(self._session.run([self._output], {self._input: array})[0])
+            return np.asarray(self._session.run([self._output], dict(zip(self._inputs, arrays, strict=True)))[0])
         except Exception as error:  # noqa: BLE001  # as above
-            raise ModelError(f"ONNX Runtime failed on input {array.shape} {array.dtype}: {str(error)[:300]}") from None
+            raise ModelError(f"ONNX Runtime failed on input {arrays[0].shape} {arrays[0].dtype}: {str(error)[:300]}") from None

@@ -1,0 +1,232 @@
+"""The predicted path: residuals of the learned predictor on the error lattice (normative: FORMAT.md, "Mode 7, predicted").
+
+Body: flags byte; lattice steps; axes of the base grid's Lorenzo prediction; base grid; grouped residuals; then the sections
+that the flags name.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from aecodec.canonical import fill_missing
+from aecodec.codec.model import Model, Origin
+from aecodec.codec.sections import apply_exceptions, decode_classes, encode_classes, encode_exceptions, non_finite_classes, put_back
+from aecodec.errors import FormatError, ModelError
+from aecodec.lattice import from_lattice, lattice_steps, lorenzo_residual, lorenzo_restore, peaks, within_bound
+from aecodec.packing.contexts import decode_residual, encode_residual
+from aecodec.packing.estimate import grouped_bits, residual_bits
+from aecodec.packing.groups import GroupedSymbols, encode_groups
+from aecodec.packing.scale import INDICES
+from aecodec.packing.varint import Cursor, put_section
+from aecodec.phases import Phase, base_grid, targets
+from aecodec.prediction import VALUE_LIMIT, frames_shape, from_frames, run_phases, to_frames
+
+CLASSES, EXCEPTIONS, PER_CHANNEL, CONSTANT = 2, 4, 16, 32
+_ALL_FLAGS = CLASSES | EXCEPTIONS | PER_CHANNEL | CONSTANT
+FINE = 16  # fine units to a lattice step of floats
+LARGEST_SPACING = 1 << 20
+_BASE_AXES = (0, 0b11000, 0b00010, 0b11010)
+_BASE_CELL = 16
+_FEW = 0.01  # of the constant sites may differ from what they are expected to be, and are then stored exactly
+
+
+@dataclass(frozen=True)
+class _Lattice:
+    """Fine units of each channel, and how many of them the residual's lattice is apart."""
+
+    units: np.ndarray
+    spacing: int
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """A chunk coded in memory: `residual` int32 and its scale `indices`, both in coding order, and what else the body holds."""
+
+    body: bytes
+    base: np.ndarray
+    base_axes: int
+    residual: np.ndarray
+    indices: np.ndarray
+    tail: bytes
+
+    def bits(self) -> float:
+        """Estimated size."""
+        return 8.0 * len(self.body + self.tail) + residual_bits(self.base, 0) + grouped_bits(self.indices, self.residual)
+
+    def pack(self, thorough: bool) -> bytes:
+        """The chunk's body."""
+        out = bytearray(self.body)
+        out.append(self.base_axes)
+        put_section(out, encode_residual(self.base, _BASE_CELL, thorough))
+        order = np.argsort(self.indices, kind="stable")
+        ordered = self.residual[order]
+        ends = np.cumsum(np.bincount(self.indices, minlength=INDICES))
+        put_section(out, encode_groups([[part] for part in np.split(ordered, ends[:-1])], thorough))
+        return bytes(out) + self.tail
+
+
+def encode_predicted(array: np.ndarray, errors: np.ndarray, model: Model, origin: Origin) -> Predicted | None:
+    """Canonical `array` -> what its body holds; None if the lattice does not serve it. `errors`: of each channel."""
+    layout = model.manifest.predictor
+    classes = non_finite_classes(array)
+    values = array if classes is None else fill_missing(array)
+    steps = lattice_steps(errors, peaks(values), array.dtype)
+    if layout is None or not steps.all():
+        return None
+    lattice = _lattice(steps, array.dtype)
+    if lattice is None:
+        return None
+    base = _base(model, array.shape, origin, array.dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        fine = (values - base) * (1.0 / lattice.units).reshape(1, -1, 1, 1)
+    if not (np.abs(fine).max() <= VALUE_LIMIT - lattice.spacing):
+        return None
+    flags = (PER_CHANNEL if (steps != steps[0]).any() else 0) | (CLASSES if classes is not None else 0)
+    known = None if classes is None else classes != 0
+    sites = model.constant_sites(array.shape, origin)
+    if sites is not None and (np.abs(fine[:, sites]) > lattice.spacing / 2).mean() < _FEW:
+        flags |= CONSTANT
+        known = np.broadcast_to(sites, array.shape) if known is None else known | sites
+    free = None if known is None else to_frames(known)
+    reals = to_frames(fine)
+    found = np.zeros(reals.shape, np.int32)
+    grid = base_grid(frames_shape(array.shape))
+    coarse = np.rint(reals[grid] / lattice.spacing).astype(np.int32)
+    found[grid] = coarse * np.int32(lattice.spacing)
+    coded: list[tuple[np.ndarray, np.ndarray]] = []
+    inverse = 1.0 / lattice.spacing
+
+    def code(phase: Phase, mean: np.ndarray, index: np.ndarray) -> np.ndarray:
+        residual = np.rint((targets(reals, phase) - mean) * inverse).astype(np.int32)
+        if free is None:
+            coded.append((residual.reshape(-1), index.reshape(-1)))
+        else:
+            skipped = targets(free, phase)
+            residual[skipped] = 0
+            coded.append((residual[~skipped], index[~skipped]))
+        return residual
+
+    run_phases(found, layout, lattice.spacing, model.predict, code)
+    restored = _restore(from_frames(found, array.shape), lattice, array.dtype, base)
+    tail = bytearray()
+    if flags & CONSTANT and sites is not None:
+        _put_constant(restored, sites, base)
+    sound = within_bound(array, restored, errors)
+    if classes is not None:
+        put_section(tail, encode_classes(classes))
+        sound |= classes != 0
+    if not sound.all():
+        flags |= EXCEPTIONS
+        put_section(tail, encode_exceptions(array, np.flatnonzero(~sound)))
+    axes, left = _coarse_residual(coarse)
+    residual, indices = (np.concatenate([pair[i] for pair in coded] or [np.zeros(0, np.int32)]) for i in (0, 1))
+    stored = (steps if flags & PER_CHANNEL else steps[:1]).astype("<f8").tobytes()
+    return Predicted(bytes([flags]) + stored, left, axes, residual, indices.astype(np.uint8), bytes(tail))
+
+
+def decode_predicted(
+    cursor: Cursor, shape: tuple[int, int, int, int], dtype: np.dtype, model: Model | None, origin: Origin
+) -> np.ndarray:
+    """Body -> canonical array."""
+    flags = cursor.byte()
+    if flags & ~_ALL_FLAGS:
+        raise FormatError(f"chunk uses unknown flags {flags:#x}")
+    if model is None or model.manifest.predictor is None:
+        raise ModelError("the chunk is predicted, but the file names no model with a predictor")
+    layout = model.manifest.predictor
+    model.check_fits(shape, whole=False)
+    steps = cursor.array(np.dtype("<f8"), shape[1] if flags & PER_CHANNEL else 1)
+    if not (np.isfinite(steps) & (steps > 0)).all():
+        raise FormatError("chunk has a lattice step that is not positive")
+    lattice = _lattice(np.broadcast_to(steps, (shape[1],)), dtype)
+    if lattice is None:
+        raise FormatError(f"chunk has lattice steps {steps[:4]} that are not equal whole numbers up to {LARGEST_SPACING}")
+    base_axes = cursor.byte()
+    if base_axes >> 5:
+        raise FormatError(f"chunk names unknown axes {base_axes:#x} of its base grid")
+    base = _base(model, shape, origin, dtype)
+    found = np.zeros(frames_shape(shape), np.int32)
+    grid = base_grid(frames_shape(shape))
+    section = cursor.section()
+    coarse = decode_residual(section, found[grid].size).reshape(found[grid].shape)
+    section.end()
+    found[grid] = lorenzo_restore(coarse, base_axes) * np.int32(lattice.spacing)
+
+    section = cursor.section()
+    grouped = GroupedSymbols(section, found.size)
+    classes = decode_classes(cursor.section(), shape) if flags & CLASSES else None
+    known = None if classes is None else classes != 0
+    sites = model.constant_sites(shape, origin) if flags & CONSTANT else None
+    if flags & CONSTANT:
+        if sites is None:
+            raise FormatError("chunk leaves out constant sites, but its model names none")
+        known = np.broadcast_to(sites, shape) if known is None else known | sites
+    free = None if known is None else to_frames(known)
+
+    def code(phase: Phase, mean: np.ndarray, index: np.ndarray) -> np.ndarray:
+        if free is None:
+            return _take(grouped, index.reshape(-1)).reshape(mean.shape)
+        residual = np.zeros(mean.shape, np.int32)
+        wanted = ~targets(free, phase)
+        residual[wanted] = _take(grouped, index[wanted])
+        return residual
+
+    run_phases(found, layout, lattice.spacing, model.predict, code)
+    grouped.end()
+    section.end()
+    array = _restore(from_frames(found, shape), lattice, dtype, base)
+    if sites is not None:
+        _put_constant(array, sites, base)
+    if classes is not None:
+        put_back(array, classes)
+    if flags & EXCEPTIONS:
+        apply_exceptions(cursor.section(), array)
+    cursor.end()
+    return array
+
+
+def _lattice(steps: np.ndarray, dtype: np.dtype) -> _Lattice | None:
+    if dtype.kind == "f":
+        return _Lattice(steps / FINE, FINE)
+    spacing = float(steps[0])
+    if not ((steps == spacing).all() and spacing <= LARGEST_SPACING and spacing == np.rint(spacing)):
+        return None
+    return _Lattice(np.ones(len(steps)), int(spacing))
+
+
+def _base(model: Model, shape: tuple[int, ...], origin: Origin, dtype: np.dtype) -> np.ndarray:
+    """What the lattice starts from, float64 broadcastable to `shape`; whole numbers for integers."""
+    centre = model.centre(shape, origin)
+    return centre if dtype.kind == "f" else np.rint(centre)
+
+
+def _restore(found: np.ndarray, lattice: _Lattice, dtype: np.dtype, base: np.ndarray) -> np.ndarray:
+    return from_lattice(found, lattice.units, dtype, np.broadcast_to(base, found.shape))
+
+
+def _put_constant(array: np.ndarray, sites: np.ndarray, base: np.ndarray) -> None:
+    """Write the base at constant `sites` of a canonical array."""
+    values = np.broadcast_to(base, array.shape)[:, sites]
+    if array.dtype.kind in "iu":
+        info = np.iinfo(array.dtype)
+        values = np.clip(values, info.min, info.max)
+    with np.errstate(over="ignore"):
+        array[:, sites] = values
+
+
+def _take(grouped: GroupedSymbols, index: np.ndarray) -> np.ndarray:
+    """The next symbols of the groups that `index` names, int32 in its order."""
+    counts = np.bincount(index, minlength=INDICES)
+    parts = [grouped.take(i, int(counts[i])) for i in np.flatnonzero(counts).tolist()]
+    if len(parts) < 2:
+        return parts[0] if parts else np.zeros(0, np.int32)
+    residual = np.empty(index.size, np.int32)
+    residual[np.argsort(index, kind="stable")] = np.concatenate(parts)
+    return residual
+
+
+def _coarse_residual(coarse: np.ndarray) -> tuple[int, np.ndarray]:
+    """The Lorenzo axes that suit the base grid, and what they leave."""
+    tried = {axes: lorenzo_residual(coarse, axes).reshape(-1) for axes in _BASE_AXES}
+    best = min(tried, key=lambda axes: residual_bits(tried[axes], 0))
+    return best, tried[best]

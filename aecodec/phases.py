@@ -1,0 +1,256 @@
+"""The coding order of the predicted path, coarse to fine, and the integers that the predictor sees at each phase.
+
+Frames come by a dyadic pyramid: every `reach`-th first, then those halfway between, and so on; within them the channels one by
+one or by a pyramid of their own, and in each channel the plane by halving strides, rows then columns, so that every value lies between two that are
+known. Source of the order: multilevel interpolation as in SZ3 (Zhao et al., "Optimizing error-bounded lossy compression for
+scientific data by dynamic spline interpolation", 2021), here with frames and channels as further neighbours.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+BATCH, FRAMES, CHANNELS, ROWS, COLUMNS = range(5)
+MAX_LEVELS = 6  # strides 1 to 32
+PHASES_PER_PLANE = 2 * MAX_LEVELS
+MAX_REACH = 32
+MAX_CLASSES = 64
+INPUT_LIMIT = 4095  # largest magnitude of a predictor's input
+_MEAN_ROOM = 16  # inputs up to this many times their mean magnitude pass unclipped
+
+Shape5 = tuple[int, int, int, int, int]  # batch, frames, channels, rows, columns
+TIME_SOURCES = ("before", "after")
+PYRAMID_SOURCES = ("below", "above")
+ORDER_SOURCES = ("channel-1", "channel-2", "channel-3")
+SOURCES = TIME_SOURCES + PYRAMID_SOURCES + ORDER_SOURCES
+
+
+@dataclass(frozen=True)
+class PhaseLayout:
+    """How an array is walked, and what the predictor is given.
+
+    `reach`: distance of key frames. `channel_reach`: that of key channels, or 0 if channels come one by one; then `classes` of
+    them have weights of their own and later ones share the last. `sources`: neighbours besides the plane's own.
+    """
+
+    reach: int
+    channel_reach: int
+    classes: int
+    sources: tuple[str, ...]
+
+    def is_sound(self) -> bool:
+        """True if a file may ask for this."""
+        return (
+            1 <= self.reach <= MAX_REACH
+            and self.reach.bit_count() == 1
+            and 0 <= self.channel_reach <= MAX_REACH
+            and self.channel_reach.bit_count() <= 1
+            and 1 <= self.classes <= MAX_CLASSES
+            and len(set(self.sources)) == len(self.sources)
+            and set(self.sources) <= set(SOURCES)
+        )
+
+    @property
+    def channel_kinds(self) -> int:
+        """Sets of weights that channels are told apart by."""
+        return self.channel_reach.bit_length() or self.classes
+
+    @property
+    def kinds(self) -> int:
+        """Sets of weights."""
+        return self.reach.bit_length() * self.channel_kinds * PHASES_PER_PLANE
+
+    @property
+    def inputs(self) -> tuple[int, int]:
+        """(P, Q): planes and magnitudes."""
+        return 2 + 2 * len(self.sources), 1 + len(self.sources)
+
+
+@dataclass(frozen=True)
+class Run:
+    """Indices from `start` by `spacing`; those `distance` away on both sides are known, none if it is 0."""
+
+    start: int
+    spacing: int
+    distance: int
+
+    def shifted(self, by: int) -> slice:
+        """The slice of the indices that lie `by` away."""
+        return slice(self.start + by, None, self.spacing)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Values that are predicted together: in some frames and channels, those between known ones.
+
+    `along` is ROWS or COLUMNS: every second of a plane's values `stride` apart along it is known. `channels` is a run, or one
+    channel's number. `kind` numbers the predictor's weights.
+    """
+
+    frames: Run
+    channels: Run | int
+    stride: int
+    along: int
+    kind: int
+
+
+def pyramid(reach: int, size: int) -> Iterator[Run]:
+    """Key indices below `size`, then those halfway between, and so on; runs that would be empty still count."""
+    yield Run(0, reach, 0)
+    for depth in range(1, reach.bit_length()):
+        yield Run(reach >> depth, reach >> (depth - 1), reach >> depth)
+
+
+def levels(rows: int, columns: int) -> int:
+    """Halvings of the stride that a plane has room for."""
+    return min(MAX_LEVELS, max(rows, columns).bit_length() - 1)
+
+
+def base_grid(shape: Shape5) -> tuple[slice, ...]:
+    """The values known before the first phase."""
+    stride = 1 << levels(shape[ROWS], shape[COLUMNS])
+    return (slice(None),) * 3 + (slice(None, None, stride),) * 2
+
+
+def schedule(shape: Shape5, layout: PhaseLayout) -> Iterator[Phase]:
+    """The phases in coding order."""
+    for depth, frames in enumerate(pyramid(layout.reach, shape[FRAMES])):
+        if frames.start >= shape[FRAMES]:
+            continue
+        for part, channels in _channel_groups(shape[CHANNELS], layout):
+            first = (depth * layout.channel_kinds + part) * PHASES_PER_PLANE
+            for level in range(levels(shape[ROWS], shape[COLUMNS]) - 1, -1, -1):
+                for along in (ROWS, COLUMNS):
+                    if shape[along] > 1 << level:
+                        yield Phase(frames, channels, 1 << level, along, first + 2 * level + (along == COLUMNS))
+
+
+def _channel_groups(channels: int, layout: PhaseLayout) -> Iterator[tuple[int, Run | int]]:
+    """(which weights, channels) in coding order."""
+    if not layout.channel_reach:
+        for channel in range(channels):
+            yield min(channel, layout.classes - 1), channel
+        return
+    for depth, run in enumerate(pyramid(layout.channel_reach, channels)):
+        if run.start < channels:
+            yield depth, run
+
+
+def split(array: np.ndarray, phase: Phase, frames: int = 0, channels: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Views (batch, frames, channels, lines, values) of what is known and of what lies between, along the last axis.
+
+    `frames` and `channels` say how far away a neighbour's are; those beyond the end are left out.
+    """
+    chosen = phase.channels
+    of_channels = slice(chosen + channels, chosen + channels + 1) if isinstance(chosen, int) else chosen.shifted(channels)
+    s = phase.stride
+    if phase.along == COLUMNS:
+        plane = array[:, phase.frames.shifted(frames), of_channels, ::s, ::s]
+    else:
+        plane = array[:, phase.frames.shifted(frames), of_channels, ::s, :: 2 * s].swapaxes(-1, -2)
+    return plane[..., 0::2], plane[..., 1::2]
+
+
+def targets(array: np.ndarray, phase: Phase) -> np.ndarray:
+    """View of the values of this phase, (batch, frames, channels, lines, values)."""
+    return split(array, phase)[1]
+
+
+def midpoints(known: np.ndarray, count: int) -> np.ndarray:
+    """Floor of the mean of each known value and the one after it; the last repeated. int32, contiguous."""
+    middle = np.ascontiguousarray(known[..., :count])
+    if middle is known or np.shares_memory(middle, known):
+        middle = middle.copy()
+    pairs = min(count, known.shape[-1] - 1)
+    middle[..., :pairs] += known[..., 1 : pairs + 1]
+    middle[..., pairs:] += known[..., pairs:count]
+    middle >>= 1
+    return middle
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the predictor is given for a phase, N planes (batch x frames x channels) of (lines, values).
+
+    `planes` float32 (N, P, lines, values): whole numbers of magnitude up to INPUT_LIMIT, in units of 2**`shift` fine units;
+    `magnitudes` likewise, of residuals near by; `middle` int32 (N, lines, values) in fine units is what the mean is added to.
+    """
+
+    planes: np.ndarray
+    magnitudes: np.ndarray
+    middle: np.ndarray
+    shift: int
+
+
+def gather_inputs(values: np.ndarray, residual: np.ndarray, phase: Phase, layout: PhaseLayout) -> Inputs:
+    """Inputs of a phase from int32 `values` and magnitudes of their residuals, both (batch, frames, channels, rows, columns).
+
+    Planes: the difference of the two known neighbours; that of the midpoint to the next line's; for each source the distance
+    of its value from its midpoint, and of the midpoint here from its midpoint. Absent sources are zero.
+    """
+    known, between = split(values, phase)
+    shape = between.shape
+    size = (shape[0] * shape[1] * shape[2], *shape[3:])
+    n_planes, n_magnitudes = layout.inputs
+    planes = np.zeros((size[0], n_planes, *size[1:]), np.int32)
+    magnitudes = np.zeros((size[0], n_magnitudes, *size[1:]), np.int32)
+    middle = midpoints(known, shape[-1])
+
+    def place(target: np.ndarray, index: int) -> np.ndarray:
+        return target[:, index].reshape(shape)
+
+    pairs = min(shape[-1], known.shape[-1] - 1)
+    np.subtract(known[..., :pairs], known[..., 1 : pairs + 1], out=place(planes, 0)[..., :pairs])
+    np.subtract(middle[..., :-1, :], middle[..., 1:, :], out=place(planes, 1)[..., :-1, :])
+    magnitudes[:, 0] = midpoints(split(residual, phase)[0], shape[-1]).reshape(size)
+    for i, source in enumerate(layout.sources):
+        found = _neighbour(values, phase, source, shape)
+        if found is None:
+            continue
+        their_known, their_between = found
+        their_middle = midpoints(their_known, shape[-1])
+        np.subtract(their_between, their_middle, out=place(planes, 2 + 2 * i))
+        np.subtract(middle, their_middle, out=place(planes, 3 + 2 * i))
+        theirs = _neighbour(residual, phase, source, shape)
+        assert theirs is not None
+        magnitudes[:, 1 + i] = theirs[1].reshape(size)
+    shift = _shift(planes)
+    return Inputs(_limited(planes, shift), _limited(magnitudes, shift), middle.reshape(size), shift)
+
+
+def _neighbour(array: np.ndarray, phase: Phase, source: str, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray] | None:
+    """`split` of a source; None if this phase does not have it. Where there is none after, the one before stands in."""
+    if source in ORDER_SOURCES:
+        back = int(source[-1])
+        return split(array, phase, channels=-back) if isinstance(phase.channels, int) and phase.channels >= back else None
+    axis, run = (FRAMES, phase.frames) if source in TIME_SOURCES else (CHANNELS, phase.channels)
+    if isinstance(run, int) or not run.distance:
+        return None
+    away = (run.distance, 0) if axis == FRAMES else (0, run.distance)
+    count = shape[axis]
+    before = split(array, phase, -away[0], -away[1])
+    known, between = (part[(slice(None),) * axis + (slice(count),)] for part in before)
+    if source in ("before", "below"):
+        return known, between
+    later = split(array, phase, *away)
+    if later[0].shape[axis] >= count:
+        return later
+    last = (slice(None),) * axis + (slice(-1, None),)
+    return np.concatenate([later[0], known[last]], axis=axis), np.concatenate([later[1], between[last]], axis=axis)
+
+
+def _shift(planes: np.ndarray) -> int:
+    """Bits to drop so that the usual inputs stay within the limit, from every fourth line and value."""
+    sample = np.abs(planes[:, :, ::4, ::4].astype(np.int64))
+    if not sample.size:
+        return 0
+    mean = int(sample.sum(axis=(0, 2, 3)).max()) * _MEAN_ROOM // (sample.size // planes.shape[1])
+    return max(0, mean.bit_length() - INPUT_LIMIT.bit_length())
+
+
+def _limited(values: np.ndarray, shift: int) -> np.ndarray:
+    if shift:
+        values >>= shift
+    np.clip(values, -INPUT_LIMIT, INPUT_LIMIT, out=values)
+    return values.astype(np.float32)

@@ -1,0 +1,61 @@
+"""The predicted path: an array coded phase by phase, each value predicted from what is already known on both sides.
+
+Values are whole numbers of fine units; a value is its prediction plus a residual times the lattice's spacing, so what is
+reconstructed, by encoder and decoder alike, is the same integers.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from aecodec.packing.scale import INDICES
+from aecodec.phases import Inputs, Phase, PhaseLayout, Shape5, gather_inputs, schedule, targets
+
+VALUE_LIMIT = 1 << 28  # largest magnitude, so that differences and sums of two stay within int32
+_SIZE_LIMIT = 1 << 20
+_BATCH_VALUES = 1 << 16
+
+Predict = Callable[[Inputs, Phase], np.ndarray]  # float32 (N, 2, lines, values): mean, scale index
+Code = Callable[[Phase, np.ndarray, np.ndarray], np.ndarray]  # (phase, means, scale indices) -> residuals, all of one shape
+
+
+def to_frames(array: np.ndarray) -> np.ndarray:
+    """View of a canonical array (steps, channels, rows, columns) as (batch, frames, channels, rows, columns), batch 1.
+
+    Steps of series, which have no rows and columns, become columns.
+    """
+    if array.shape[2] == array.shape[3] == 1:
+        array = array.transpose(2, 1, 3, 0)
+    return array[None]
+
+
+def frames_shape(shape: tuple[int, ...]) -> Shape5:
+    """The shape of `to_frames`."""
+    n, c, h, w = shape
+    return (1, 1, c, 1, n) if h == w == 1 else (1, n, c, h, w)
+
+
+def from_frames(frames: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The inverse of `to_frames`: a view of canonical `shape`."""
+    return frames[0].transpose(3, 1, 0, 2) if shape[2] == shape[3] == 1 else frames[0]
+
+
+def run_phases(values: np.ndarray, layout: PhaseLayout, spacing: int, predict: Predict, code: Code) -> None:
+    """Fill `values`, int32 (batch, frames, channels, rows, columns), of which only the base grid is known, phase by phase.
+
+    `code` gives the residuals of a phase, int32 (batch, frames, channels, lines, values), when it is told their means and scale indices.
+    """
+    sizes = np.zeros_like(values)
+    shape: Shape5 = values.shape
+    for phase in schedule(shape, layout):
+        target = targets(values, phase)
+        inputs = gather_inputs(values, sizes, phase, layout)
+        found = predict(inputs, phase)
+        mean = found[:, 0].astype(np.int32)
+        mean <<= inputs.shift
+        mean += inputs.middle
+        index = np.clip(found[:, 1] + np.float32(2 * inputs.shift), 0, INDICES - 1).astype(np.uint8)
+        residual = code(phase, mean.reshape(target.shape), index.reshape(target.shape))
+        step = residual * np.int32(spacing)
+        np.add(mean.reshape(target.shape), step, out=target)
+        targets(sizes, phase)[...] = np.minimum(np.abs(step), _SIZE_LIMIT)
