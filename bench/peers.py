@@ -78,12 +78,19 @@ def _attempts(codec: str, array: np.ndarray, axes: str, bound: float) -> Iterato
 
 def _code(coder: Coder, array: np.ndarray, bound: float) -> tuple[int, float]:
     """Size and worst absolute error of one array."""
-    if array.dtype.kind not in "iu":
-        size, decoded = coder(array, bound)
-    else:
-        size, decoded = coder(array.astype(np.float32), bound + _HALF)
-        decoded = np.rint(decoded)
-    return size, worst_error(array, decoded.reshape(array.shape))
+    size, decoded = coder(*widened(array, bound))
+    return size, worst_error(array, rounded(array, decoded))
+
+
+def widened(array: np.ndarray, bound: float) -> tuple[np.ndarray, float]:
+    """What a peer is handed: integers as float32, with their bound widened by what rounding gives back."""
+    return (array.astype(np.float32), bound + _HALF) if array.dtype.kind in "iu" else (array, bound)
+
+
+def rounded(array: np.ndarray, decoded: np.ndarray) -> np.ndarray:
+    """What a peer gave back, in the shape of `array`, rounded if that is of integers."""
+    decoded = decoded.reshape(array.shape)
+    return np.rint(decoded) if array.dtype.kind in "iu" else decoded
 
 
 def worst_error(array: np.ndarray, decoded: np.ndarray) -> float:

@@ -6,8 +6,9 @@ import hashlib
 import math
 import os
 import platform
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import imagecodecs
@@ -114,15 +115,23 @@ def write_csv(path: Path, rows: list[Row], level: int, notes: list[str], source:
             writer.writerow({k: f"{v:.8g}" if isinstance(v, float) else v for k, v in asdict(row).items()})
 
 
-def environment() -> list[str]:
-    """Lines that name date, hardware and versions."""
+def environment(packages: Sequence[str] = PACKAGES) -> list[str]:
+    """Lines that name date, hardware and versions, of the library's sources too."""
     facts = {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "hardware": f"{cpu_model()}, {os.cpu_count()} cores",
         "python": platform.python_version(),
-        **{package: version(package) for package in PACKAGES},
+        **{package: _version(package) for package in packages},
+        "aecodec source": f"sha256 {source_digest()}",
     }
     return [f"{key}: {value}" for key, value in facts.items()]
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def source_digest() -> str:
