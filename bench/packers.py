@@ -23,7 +23,7 @@ from aecodec.packing.stream import decode_stream, encode_stream, unzigzag, zigza
 from aecodec.packing.varint import Cursor
 
 SETTINGS = {
-    "aecodec": "aecodec.packing: encode_stream of zigzagged values, encode_latents, encode_residual, with thorough=False (as level 5)",
+    "aecodec": "aecodec.packing: encode_stream of zigzagged values, encode_latents, encode_residual; thorough=False (as level 5)",
     "aecodec thorough": "the same with thorough=True (as levels 7 to 9)",
     "zstd": "zstandard, level 3 or 19, on the symbols as the narrowest signed integers, little-endian",
     "rANS": "one law for all symbols, no contexts: constriction.stream.stack.AnsCoder, one Categorical of their own histogram, "

@@ -19,8 +19,8 @@ import latency
 import numpy as np
 import speed_codecs
 from fields import FieldSet, load_sets
+from fitting import absolute_bound, fit
 from peers import rounded, worst_error
-from ratio import absolute_bound, fit
 from report import PACKAGES, environment
 from timing import Times, speed_ratio
 
