@@ -1,10 +1,10 @@
 """Rate-distortion pictures from curves.csv alone: python bench/draw.py [CSV]."""
 
-import csv
 import sys
 from pathlib import Path
 
 import matplotlib as mpl
+from tables import rows_of
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
@@ -20,12 +20,6 @@ STYLES = {
 
 # Hollow and larger where it may lie on another's points.
 MARKS = ({"markersize": 5}, {"markersize": 8, "fillstyle": "none"})
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    """Rows of a CSV, without its comment lines."""
-    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
-    return list(csv.DictReader(lines))
 
 
 def pictures(path: Path, folder: Path) -> None:

@@ -60,7 +60,7 @@ def run(
         f"SPERR: {imagecodecs.sperr_version()}",
         *(f"{codec} settings: {setting}" for codec, setting in SETTINGS.items()),
         "aecodec settings: psnr with value_range of the whole array, model fitted on the train split, not counted",
-        f"psnr asked for: corrected until the measured NRMSE is at most {1 - _NEAR:.0%} under the one named, {_ATTEMPTS} times at most",
+        f"psnr asked for: corrected until the NRMSE is at most {1 - _NEAR:.0%} under the one named, {_ATTEMPTS} times at most",
         "of each peer: the smallest of all layouts and modes at the NRMSE that aecodec was measured to have",
         "interpolation: log size over log NRMSE between the two measured points next to it; a measured point within it if smaller",
         "integers: peers get float32, their output is rounded",
@@ -138,10 +138,11 @@ def _bounded(field: FieldSet, model: aecodec.Model, level: int, bound: float) ->
 
 def show(row: Row) -> None:
     """One line on the terminal."""
-    best = min(row.sz3_size, row.sperr_size, row.zfp_size)
+    ours, bounded = row.raw_size / row.aecodec_size, row.raw_size / row.aecodec_bounded_size
+    peer = row.raw_size / min(row.sz3_size, row.sperr_size, row.zfp_size)
     print(
-        f"{row.name:34} NRMSE {row.nrmse:g} (measured {row.aecodec_nrmse:.3g}), level {row.level}: "
-        f"{row.raw_size / row.aecodec_size:.1f}:1 (bounded {row.raw_size / row.aecodec_bounded_size:.1f}:1), best peer {row.best_peer} ({row.best_setting}) {row.raw_size / best:.1f}:1, "
+        f"{row.name:34} NRMSE {row.nrmse:g} (measured {row.aecodec_nrmse:.3g}), level {row.level}: {ours:.1f}:1 "
+        f"(bounded {bounded:.1f}:1), best peer {row.best_peer} ({row.best_setting}) {peer:.1f}:1, "
         f"gain {row.gain_over_best_peer:.2f}",
         flush=True,
     )

@@ -62,6 +62,7 @@ class Measured:
         first.call(self.encode)
         self.slow = first.wall[0] > SLOW_SECONDS
         self.size = memoryview(self.data).nbytes
+        self.decode()
         self.there, self.back = Times(), Times()
         self.pair_there, self.pair_back = Times(), Times()
 
@@ -81,8 +82,11 @@ class Measured:
 
     def turn_beside(self, other: "Measured", first: bool) -> None:
         """One call each way of both, this one first or second."""
-        for mine, theirs in ((self.encode, other.encode), (self.decode, other.decode)):
-            own, pair = (self.there, self.pair_there) if mine == self.encode else (self.back, self.pair_back)
+        ways = (
+            (self.there, self.encode, self.pair_there, other.encode),
+            (self.back, self.decode, self.pair_back, other.decode),
+        )
+        for own, mine, pair, theirs in ways:
             calls = [(own, mine), (pair, theirs)]
             for times, call in calls if first else calls[::-1]:
                 times.call(call)

@@ -17,9 +17,9 @@ SETTINGS = {
     "aecodec": "aecodec.compress(x, model, axes, max_error, level, threads, embed_model=False), decompress(data, threads, model); "
     "the model is fitted before on the train split, not timed, its bytes not counted",
     "aecodec no model": "as aecodec, model=False",
-    "SZ3": "pysz.sz.compress, ABS error bound, all else by default (INTERP_LORENZO), the array as it is, one thread",
+    "SZ3": "pysz.sz.compress, ABS error bound, all else by default (INTERP_LORENZO, openmp off), the array as it is",
     "SZ3 LORENZO_REG": "as SZ3, cmprAlgo LORENZO_REG",
-    "ZFP": "zfpy.compress_numpy, fixed accuracy, tolerance = bound, leading dimensions joined to a 3-D stack, one thread",
+    "ZFP": "zfpy.compress_numpy, fixed accuracy, tolerance = bound, leading dimensions joined to a 3-D stack, its serial execution",
     "SPERR": "imagecodecs.sperr_encode, mode pwe, level = bound, numthreads=1, leading dimensions joined to a 3-D stack",
     "Blosc2": "blosc2.compress2, codec ZSTD, clevel 3, SHUFFLE, nthreads=1; lossless",
     "zstd": "zstandard.ZstdCompressor(level=3), the array's bytes as they are; lossless",
@@ -107,4 +107,5 @@ def lossless(x: np.ndarray) -> Iterator[Codec]:
 def _sz3(name: str, x: np.ndarray, bound: float, algorithm: int) -> Codec:
     config = szConfig(*x.shape)
     config.absErrorBound, config.errorBoundMode, config.cmprAlgo = bound, szErrorBoundMode.ABS, algorithm
+    config.openmp = False
     return Codec(name, lambda: sz.compress(x, config)[0], lambda data: sz.decompress(data, x.dtype, x.shape)[0])

@@ -1,0 +1,150 @@
+"""Each README table in Markdown, from the rows of one CSV."""
+
+import csv
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+CODECS = ("SZ3", "SPERR", "ZFP", "aecodec fitted", "aecodec embedded")
+BOUNDS = ("0.01", "0.001")
+LEGEND = "\n`*` values on a hidden lattice, `i` integers, `=` the mean of the training split alone keeps what was asked for.\n"
+Rows = list[dict[str, str]]
+
+
+def rows_of(path: Path) -> Rows:
+    """Rows of a CSV, without its comment lines."""
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    return list(csv.DictReader(lines))
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table."""
+    lines = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)]) + "\n"
+
+
+def ratio(path: Path, level: str, bounds: Sequence[str] = BOUNDS) -> str:
+    """Times smaller than the raw array, a row per set and bound, then means and worst of the gain over the best peer."""
+    found, out = rows_of(path), []
+    gains: dict[str, list[_Gains]] = {}
+    for name in dict.fromkeys(row["name"] for row in found):
+        for bound in bounds:
+            here = {r["codec"]: r for r in found if r["name"] == name and r["fraction"] == bound and r["level"] in ("", level)}
+            if "aecodec fitted" not in here:
+                continue
+            mark = _mark(here["aecodec fitted"], "train_mean_error_over_bound")
+            cells = [f"{float(here[codec]['ratio']):.1f}" for codec in CODECS]
+            both = [float(here[codec]["gain_over_best_peer"]) for codec in CODECS[-2:]]
+            gains.setdefault(bound, []).append(_Gains(name, mark, both))
+            out.append([name + mark, bound, *cells, *(f"{g:.2f}" for g in both), here["aecodec with model"]["model_size"]])
+    for bound, values in gains.items():
+        out += [[label, bound, *[""] * len(CODECS), *texts, ""] for label, texts in _summary(values)]
+    return markdown(["test set", "bound / range", *CODECS, "gain fitted", "gain embedded", "model bytes"], out) + LEGEND
+
+
+def nrmse(path: Path) -> str:
+    """Times smaller at equal root mean square error, then means and worst of the gain over the best peer."""
+    found, out = rows_of(path), []
+    gains: dict[str, list[_Gains]] = {}
+    for row in found:
+        mark = _mark(row, "train_mean_over_nrmse")
+        raw, gain = float(row["raw_size"]), float(row["gain_over_best_peer"])
+        gains.setdefault(row["nrmse"], []).append(_Gains(row["name"], mark, [gain]))
+        sizes = [raw / float(row[column]) for column in ("sz3_size", "sperr_size", "zfp_size", "aecodec_size")]
+        out.append([row["name"] + mark, row["nrmse"], *(f"{size:.1f}" for size in sizes), f"{gain:.2f}"])
+    for target, values in gains.items():
+        out += [[label, target, *[""] * 4, *texts] for label, texts in _summary(values)]
+    return markdown(["test set", "NRMSE", "SZ3", "SPERR", "ZFP", "aecodec psnr, fitted", "gain"], out) + LEGEND
+
+
+@dataclass(frozen=True)
+class _Gains:
+    """Of one set, over the best peer, one for each way aecodec is used."""
+
+    name: str
+    mark: str
+    values: list[float]
+
+
+def _summary(gains: list[_Gains]) -> list[tuple[str, list[str]]]:
+    """(label, texts) of the geometric means of all sets and of those without `*` and `=`, and of the worst gains."""
+    plain = [gain for gain in gains if not set(gain.mark) & {"*", "="}]
+    found = []
+    for label, part in (("geometric mean", gains), ("geometric mean without `*` and `=`", plain)):
+        if part:
+            columns = zip(*(gain.values for gain in part), strict=True)
+            means = [f"{math.exp(sum(map(math.log, column)) / len(part)):.2f}" for column in columns]
+            found.append((f"**{label}** ({len(part)})", means))
+    worst = [min((gain.values[i], gain.name) for gain in gains) for i in range(len(gains[0].values))]
+    return [*found, ("**worst**", [f"{gain:.2f} ({name})" for gain, name in worst])]
+
+
+def _mark(row: dict[str, str], mean_column: str) -> str:
+    lattice = " *" if row["precision"].startswith("step") else " i" if row["precision"] == "integer" else ""
+    return lattice + (" =" if float(row[mean_column]) <= 1 else "")
+
+
+def speed(path: Path) -> str:
+    """MB/s both ways and ratios to SZ3's; then start-up, messages and fitting in a line each."""
+    found, out, lines = rows_of(path), [], []
+    for row in found:
+        if row["kind"] == "throughput":
+            codec = row["codec"] + (f" level {row['level']}" if row["level"] else "")
+            over = [f"{float(row[column]):.2f}" if row[column] else "" for column in ("in_over_sz3", "out_over_sz3")]
+            speeds = [f"{float(row[column]):.0f}" for column in ("mb_s_in", "mb_s_out")]
+            cells = [row["name"], row["fraction"] or "lossless", codec, row["threads"]]
+            out.append([*cells, *speeds, *over, f"{float(row['ratio']):.2f}"])
+        elif row["kind"] == "fit":
+            lines.append(f"- fitting {row['name']}: {float(row['mb_s_in']):.0f} MB/s")
+        else:
+            back = f" in, {float(row['ms_out']):.2f} ms out, {float(row['ratio']):.2f}:1" if row["ms_out"] else ""
+            lines.append(f"- {row['kind']}, {row['name']}: {float(row['ms_in']):.2f} ms{back}")
+    lines = [*_headline(found), *lines]
+    header = ["array", "bound / range", "codec", "threads", "MB/s in", "MB/s out", "in / SZ3", "out / SZ3", "ratio"]
+    return markdown(header, out) + "\n" + "\n".join(lines) + "\n"
+
+
+def _headline(rows: Rows) -> list[str]:
+    """Level 1 against SZ3, one thread each, over all arrays and bounds: smallest, median and largest of what is measured."""
+    pairs = []
+    for row in rows:
+        if (row["codec"], row["level"], row["threads"]) == ("aecodec", "1", "1"):
+            same = (row["name"], row["fraction"])
+            theirs = next(r for r in rows if r["codec"] == "SZ3" and (r["name"], r["fraction"]) == same)
+            ratio_over = float(row["ratio"]) / float(theirs["ratio"])
+            pairs.append((float(row["in_over_sz3"]), float(row["out_over_sz3"]), ratio_over))
+    if not pairs:
+        return []
+    texts = [f"{min(c):.2f} to {max(c):.2f} (median {statistics.median(c):.2f})" for c in zip(*pairs, strict=True)]
+    return [f"- level 1 over SZ3, one thread each: speed in {texts[0]}, out {texts[1]}, ratio {texts[2]}"]
+
+
+def packing(path: Path) -> str:
+    """Overhead over the entropy and MB/s each way; a row per source and size, a column per packer."""
+    found = rows_of(path)
+    names = list(dict.fromkeys(row["packer"] for row in found))
+    out = []
+    for kind, count in dict.fromkeys((row["kind"], row["symbols"]) for row in found):
+        here = {row["packer"]: row for row in found if (row["kind"], row["symbols"]) == (kind, count)}
+        first = next(iter(here.values()))
+        cells = [
+            f"{float(r['overhead_percent']):.2f} %, {float(r['mb_s_in']):.0f} / {float(r['mb_s_out']):.0f}" if r else ""
+            for r in map(here.get, names)
+        ]
+        out.append([kind, count, first["dtype"], f"{float(first['bits_per_symbol']):.3f}", *cells])
+    return markdown(["symbols", "count", "type", "bits", *(f"{name}: over, MB/s in / out" for name in names)], out)
+
+
+def lossless(path: Path) -> str:
+    """All columns of lossless.csv as they are: numbers to four digits."""
+    found = rows_of(path)
+
+    def cell(text: str) -> str:
+        try:
+            return f"{float(text):.4g}" if "." in text else text
+        except ValueError:
+            return text
+
+    return markdown(list(found[0]) if found else [], [[cell(value or "") for value in row.values()] for row in found])
