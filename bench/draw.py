@@ -51,6 +51,8 @@ def _picture(rows: list[dict[str, str]], path: Path) -> None:
     plot.set_xlabel("bits per value")
     plot.set_ylabel("root mean square error / range")
     plot.grid(visible=True, which="major", linewidth=0.5, alpha=0.5)
+    plot.xaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
+    plot.xaxis.set_minor_formatter(mpl.ticker.NullFormatter())
     plot.xaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
     plot.legend(fontsize=8, title="same hard bound, level " + next(r["level"] for r in rows if r["level"]), title_fontsize=8)
     figure.savefig(path, pil_kwargs={"optimize": True}, metadata={"Software": None})

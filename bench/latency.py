@@ -41,8 +41,8 @@ def start_up(runs: int) -> list[Latency]:
 
 def message(field: FieldSet, calls: int) -> list[Latency]:
     """Warm calls on float32 (1024,) out of the test split, bound 1e-3 of its range, one thread."""
-    messages = field.train.reshape(-1)[: field.train.size // VALUES * VALUES].reshape(-1, VALUES)
-    x = field.test.reshape(-1)[:VALUES].copy()
+    messages = field.train.astype(np.float32).reshape(-1)[: field.train.size // VALUES * VALUES].reshape(-1, VALUES)
+    x = field.test.reshape(-1)[:VALUES].astype(np.float32)
     bound = 1e-3 * float(np.ptp(x))
     fitted = aecodec.fit(messages, axes="tx", max_error=bound)
     return [

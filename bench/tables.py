@@ -134,7 +134,26 @@ def packing(path: Path) -> str:
             for r in map(here.get, names)
         ]
         out.append([kind, count, first["dtype"], f"{float(first['bits_per_symbol']):.3f}", *cells])
-    return markdown(["symbols", "count", "type", "bits", *(f"{name}: over, MB/s in / out" for name in names)], out)
+    return markdown(["symbols", "count", "type", "bits", *(f"{name}: over, MB/s in / out" for name in names)], out) + _targets(
+        found
+    )
+
+
+def _targets(rows: Rows) -> str:
+    """How far aecodec is from 1 % and 300 MB/s at 1 Mi symbols (1e6 counts too) and more."""
+    lines = []
+    for packer in dict.fromkeys(row["packer"] for row in rows if row["packer"].startswith("aecodec")):
+        large = [row for row in rows if row["packer"] == packer and int(row["symbols"]) >= 1_000_000]
+        if not large:
+            continue
+        over = [float(row["overhead_percent"]) for row in large]
+        there, back = ([float(row[column]) for row in large] for column in ("mb_s_in", "mb_s_out"))
+        lines.append(
+            f"- {packer}, {len(large)} rows of a million symbols and more: {sum(v <= 1.0 for v in over)} within 1 % "
+            f"(worst {max(over):.2f} %); at 300 MB/s: {sum(v >= 300 for v in there)} in (slowest {min(there):.0f}), "
+            f"{sum(v >= 300 for v in back)} out (slowest {min(back):.0f})"
+        )
+    return "\n" + "\n".join(lines) + "\n" if lines else ""
 
 
 def lossless(path: Path) -> str:
