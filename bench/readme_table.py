@@ -9,12 +9,13 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from tables import lossless, nrmse, packing, ratio, speed
+from tables import Rows, gains, lossless, nrmse, packing, parsed, ratio, rows_of, speed
 
 ROOT = Path(__file__).parent.parent
 TABLES: dict[str, tuple[str, Callable[[Path], str]]] = {
-    "ratio": ("ratio.csv", lambda path: ratio(path, "9")),
-    "ratio-level-5": ("ratio.csv", lambda path: ratio(path, "5")),
+    "ratio": ("ratio.csv", lambda path: table(rows_of(path))),
+    "ratio-level-9": ("ratio.csv", lambda path: ratio(rows_of(path), "9")),
+    "gains": ("ratio.csv", lambda path: gains(rows_of(path))),
     "nrmse": ("nrmse.csv", nrmse),
     "speed": ("speed.csv", speed),
     "packing": ("packing.csv", packing),
@@ -22,14 +23,24 @@ TABLES: dict[str, tuple[str, Callable[[Path], str]]] = {
 }
 
 
+def rows(lines: list[str]) -> Rows:
+    """Rows of the lines of a CSV without its comment lines."""
+    return parsed(lines)
+
+
+def table(found: Rows) -> str:
+    """The README's table of ratios: the default level."""
+    return ratio(found, "5")
+
+
 def made(names: list[str]) -> dict[str, str]:
     """Markdown of each table that there is a CSV for."""
     found = {}
     for name in names:
-        file, table = TABLES[name]
+        file, make = TABLES[name]
         path = ROOT / "bench" / file
         try:
-            found[name] = table(path)
+            found[name] = make(path)
         except FileNotFoundError:
             print(f"{name} is left out: there is no bench/{file}")
         except KeyError as error:
@@ -41,9 +52,9 @@ def write(tables: dict[str, str]) -> None:
     """Put the tables between the README's markers."""
     readme = ROOT / "README.md"
     text = readme.read_text(encoding="utf-8")
-    for name, table in tables.items():
+    for name, made_table in tables.items():
         marker = re.compile(rf"(<!-- {name}-table -->\n).*?(<!-- /{name}-table -->)", re.DOTALL)
-        text, count = marker.subn(lambda match, table=table: match[1] + table + match[2], text)
+        text, count = marker.subn(lambda match, inside=made_table: match[1] + inside + match[2], text)
         print(f"{name}: {'written' if count else 'not marked in README.md'}")
     readme.write_text(text, encoding="utf-8")
 
@@ -58,8 +69,8 @@ def main() -> None:
     if options.write:
         write(tables)
         return
-    for name, table in tables.items():
-        print(f"\n### {name}\n{table}")
+    for name, text in tables.items():
+        print(f"\n### {name}\n{text}")
 
 
 if __name__ == "__main__":

@@ -15,8 +15,12 @@ Rows = list[dict[str, str]]
 
 def rows_of(path: Path) -> Rows:
     """Rows of a CSV, without its comment lines."""
-    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
-    return list(csv.DictReader(lines))
+    return parsed(path.read_text(encoding="utf-8").splitlines())
+
+
+def parsed(lines: Iterable[str]) -> Rows:
+    """As `rows_of`, of the lines of a CSV."""
+    return list(csv.DictReader(line for line in lines if not line.startswith("#")))
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -25,36 +29,47 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)]) + "\n"
 
 
-def ratio(path: Path, level: str, bounds: Sequence[str] = BOUNDS) -> str:
-    """Times smaller than the raw array, a row per set and bound, then means and worst of the gain over the best peer."""
-    found, out = rows_of(path), []
-    gains: dict[str, list[_Gains]] = {}
+def ratio(found: Rows, level: str, bounds: Sequence[str] = BOUNDS) -> str:
+    """Times smaller than the raw array, a row per set and bound; `*` marks integers and values on a hidden lattice."""
+    out = []
     for name in dict.fromkeys(row["name"] for row in found):
         for bound in bounds:
-            here = {r["codec"]: r for r in found if r["name"] == name and r["fraction"] == bound and r["level"] in ("", level)}
+            here = {
+                r["codec"]: r for r in found if r["name"] == name and r["fraction"] == bound and r.get("level", "") in ("", level)
+            }
             if "aecodec fitted" not in here:
                 continue
-            mark = _mark(here["aecodec fitted"], "train_mean_error_over_bound")
+            star = "" if here["aecodec fitted"]["precision"] == "true" else " *"
             cells = [f"{float(here[codec]['ratio']):.1f}" for codec in CODECS]
-            both = [float(here[codec]["gain_over_best_peer"]) for codec in CODECS[-2:]]
-            gains.setdefault(bound, []).append(_Gains(name, mark, both))
-            out.append([name + mark, bound, *cells, *(f"{g:.2f}" for g in both), here["aecodec with model"]["model_size"]])
-    for bound, values in gains.items():
-        out += [[label, bound, *[""] * len(CODECS), *texts, ""] for label, texts in _summary(values)]
-    return markdown(["test set", "bound / range", *CODECS, "gain fitted", "gain embedded", "model bytes"], out) + LEGEND
+            out.append([name + star, bound, *cells, here["aecodec with model"]["model_size"]])
+    return markdown(["test set", "bound / range", *CODECS, "model bytes"], out)
+
+
+def gains(found: Rows) -> str:
+    """Gains over the best peer on each set: geometric means and worst, a row per level and bound."""
+    out = []
+    ours = [row for row in found if row["codec"] in CODECS[-2:]]
+    for level, bound in dict.fromkeys((row["level"], row["fraction"]) for row in ours):
+        here: dict[str, _Gains] = {}
+        for row in ours:
+            if (row["level"], row["fraction"]) == (level, bound):
+                mark = _mark(row, "train_mean_error_over_bound")
+                here.setdefault(row["name"], _Gains(row["name"], mark, [])).values.append(float(row["gain_over_best_peer"]))
+        out += [[level, bound, label, *texts] for label, texts in _summary(list(here.values()))]
+    return markdown(["level", "bound / range", "gain over the best peer", "fitted", "embedded"], out) + LEGEND
 
 
 def nrmse(path: Path) -> str:
     """Times smaller at equal root mean square error, then means and worst of the gain over the best peer."""
     found, out = rows_of(path), []
-    gains: dict[str, list[_Gains]] = {}
+    of_target: dict[str, list[_Gains]] = {}
     for row in found:
         mark = _mark(row, "train_mean_over_nrmse")
         raw, gain = float(row["raw_size"]), float(row["gain_over_best_peer"])
-        gains.setdefault(row["nrmse"], []).append(_Gains(row["name"], mark, [gain]))
+        of_target.setdefault(row["nrmse"], []).append(_Gains(row["name"], mark, [gain]))
         sizes = [raw / float(row[column]) for column in ("sz3_size", "sperr_size", "zfp_size", "aecodec_size")]
         out.append([row["name"] + mark, row["nrmse"], *(f"{size:.1f}" for size in sizes), f"{gain:.2f}"])
-    for target, values in gains.items():
+    for target, values in of_target.items():
         out += [[label, target, *[""] * 4, *texts] for label, texts in _summary(values)]
     return markdown(["test set", "NRMSE", "SZ3", "SPERR", "ZFP", "aecodec psnr, fitted", "gain"], out) + LEGEND
 
@@ -68,17 +83,17 @@ class _Gains:
     values: list[float]
 
 
-def _summary(gains: list[_Gains]) -> list[tuple[str, list[str]]]:
+def _summary(found: list[_Gains]) -> list[tuple[str, list[str]]]:
     """(label, texts) of the geometric means of all sets and of those without `*` and `=`, and of the worst gains."""
-    plain = [gain for gain in gains if not set(gain.mark) & {"*", "="}]
-    found = []
-    for label, part in (("geometric mean", gains), ("geometric mean without `*` and `=`", plain)):
+    plain = [gain for gain in found if not set(gain.mark) & {"*", "="}]
+    out = []
+    for label, part in (("geometric mean", found), ("geometric mean without `*` and `=`", plain)):
         if part:
             columns = zip(*(gain.values for gain in part), strict=True)
             means = [f"{math.exp(sum(map(math.log, column)) / len(part)):.2f}" for column in columns]
-            found.append((f"**{label}** ({len(part)})", means))
-    worst = [min((gain.values[i], gain.name) for gain in gains) for i in range(len(gains[0].values))]
-    return [*found, ("**worst**", [f"{gain:.2f} ({name})" for gain, name in worst])]
+            out.append((f"**{label}** ({len(part)})", means))
+    worst = [min((gain.values[i], gain.name) for gain in found) for i in range(len(found[0].values))]
+    return [*out, ("**worst**", [f"{gain:.2f} ({name})" for gain, name in worst])]
 
 
 def _mark(row: dict[str, str], mean_column: str) -> str:
