@@ -4,6 +4,7 @@ What a layout's several outputs would need to be kept together is not counted, w
 float32 with the bound widened to just under the next half and come back rounded: the loosest tolerance that keeps the bound.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -27,10 +28,11 @@ SETTINGS = {
 
 @dataclass(frozen=True)
 class Coded:
-    """The size of an encoded array, its worst absolute error, and the setting that gave them."""
+    """The size of an encoded array, its worst absolute and root mean square error, and the setting that gave them."""
 
     size: int
     worst: float
+    rms: float
     setting: str
 
 
@@ -68,27 +70,43 @@ def _smallest(attempts: Iterator[Coded], bound: float) -> Coded:
 
 def _attempts(codec: str, array: np.ndarray, axes: str, bound: float) -> Iterator[Coded]:
     for layout, parts in layouts(array, axes).items():
-        if parts[0].ndim > _DIMENSIONS[codec]:
+        if parts[0].ndim > DIMENSIONS[codec]:
             continue
-        for variant, coder in _CODERS[codec].items():
-            coded = [_code(coder, part, bound) for part in parts]
+        for variant, coder in CODERS[codec].items():
             setting = f"{layout}, {variant}" if variant else layout
-            yield Coded(sum(size for size, _ in coded), max(worst for _, worst in coded), setting)
+            yield code(coder, parts, widened(array, bound)[1], setting)
 
 
-def _code(coder: Coder, array: np.ndarray, bound: float) -> tuple[int, float]:
-    """Size and worst absolute error of one array."""
-    if array.dtype.kind not in "iu":
-        size, decoded = coder(array, bound)
-    else:
-        size, decoded = coder(array.astype(np.float32), bound + _HALF)
-        decoded = np.rint(decoded)
-    return size, worst_error(array, decoded.reshape(array.shape))
+def code(coder: Coder, parts: Parts, parameter: float, setting: str) -> Coded:
+    """The parts coded one by one with the same parameter: sizes added, errors over all; integers as float32 and rounded."""
+    size, worst, squares = 0, 0.0, 0.0
+    for part in parts:
+        taken, decoded = coder(widened(part, 0.0)[0], parameter)
+        error = part.astype(np.float64) - rounded(part, decoded)
+        size, worst = size + taken, max(worst, float(np.abs(error).max()))
+        squares += float(np.square(error).sum())
+    return Coded(size, worst, math.sqrt(squares / sum(part.size for part in parts)), setting)
+
+
+def widened(array: np.ndarray, bound: float) -> tuple[np.ndarray, float]:
+    """What a peer is handed: integers as float32, with their bound widened by what rounding gives back."""
+    return (array.astype(np.float32), bound + _HALF) if array.dtype.kind in "iu" else (array, bound)
+
+
+def rounded(array: np.ndarray, decoded: np.ndarray) -> np.ndarray:
+    """What a peer gave back, in the shape of `array`, rounded if that is of integers."""
+    decoded = decoded.reshape(array.shape)
+    return np.rint(decoded) if array.dtype.kind in "iu" else decoded
 
 
 def worst_error(array: np.ndarray, decoded: np.ndarray) -> float:
     """Largest absolute difference, in float64."""
     return float(np.abs(array.astype(np.float64) - decoded.astype(np.float64)).max())
+
+
+def rms_error(array: np.ndarray, decoded: np.ndarray) -> float:
+    """Root mean square difference, in float64."""
+    return math.sqrt(float(np.square(array.astype(np.float64) - decoded.astype(np.float64)).mean()))
 
 
 def _sz3(algorithm: int) -> Coder:
@@ -111,8 +129,8 @@ def _zfp(array: np.ndarray, tolerance: float) -> tuple[int, np.ndarray]:
     return len(packed), zfpy.decompress_numpy(packed)
 
 
-_DIMENSIONS = {"SZ3": 4, "SPERR": 3, "ZFP": 4}
-_CODERS: dict[str, dict[str, Coder]] = {
+DIMENSIONS = {"SZ3": 4, "SPERR": 3, "ZFP": 4}
+CODERS: dict[str, dict[str, Coder]] = {
     "SZ3": {name: _sz3(getattr(szAlgorithm, name)) for name in ("INTERP_LORENZO", "INTERP", "LORENZO_REG")},
     "SPERR": {"": _sperr},
     "ZFP": {"": _zfp},

@@ -1,41 +1,76 @@
-"""Writes the README's table of ratios from bench/ratio.csv: python bench/readme_table.py."""
+"""The README's tables from the CSVs alone: python bench/readme_table.py [--write] [TABLE ...].
 
-import csv
+Prints them in Markdown; with --write it replaces what stands between `<!-- NAME-table -->` and `<!-- /NAME-table -->` in the
+README, for every NAME that is marked there. A table whose CSV is missing, or lacks columns, is left out.
+"""
+
+import argparse
 import re
+from collections.abc import Callable
 from pathlib import Path
 
+from tables import Rows, gains, lossless, nrmse, packing, parsed, ratio, rows_of, speed
+
 ROOT = Path(__file__).parent.parent
-CODECS = ("SZ3", "SPERR", "ZFP", "aecodec fitted", "aecodec embedded")
-MARKER = re.compile(r"(<!-- ratio-table -->\n).*?(<!-- /ratio-table -->)", re.DOTALL)
+TABLES: dict[str, tuple[str, Callable[[Path], str]]] = {
+    "ratio": ("ratio.csv", lambda path: table(rows_of(path))),
+    "ratio-level-9": ("ratio.csv", lambda path: ratio(rows_of(path), "9")),
+    "gains": ("ratio.csv", lambda path: gains(rows_of(path))),
+    "nrmse": ("nrmse.csv", nrmse),
+    "speed": ("speed.csv", speed),
+    "packing": ("packing.csv", packing),
+    "lossless": ("lossless.csv", lossless),
+}
 
 
-def rows(lines: list[str]) -> list[dict[str, str]]:
-    """Rows of the CSV without its comment lines."""
-    return list(csv.DictReader(line for line in lines if not line.startswith("#")))
+def rows(lines: list[str]) -> Rows:
+    """Rows of the lines of a CSV without its comment lines."""
+    return parsed(lines)
 
 
-def table(found: list[dict[str, str]], bounds: tuple[str, ...] = ("0.01", "0.001")) -> str:
-    """Markdown: a row per set and bound, times smaller than the raw array."""
-    out = ["| test set | bound / range | " + " | ".join(CODECS) + " | model bytes |", "|---" * (len(CODECS) + 3) + "|"]
-    for name in dict.fromkeys(row["name"] for row in found):
-        for bound in bounds:
-            here = {r["codec"]: r for r in found if r["name"] == name and r["fraction"] == bound}
-            if not here:
-                continue
-            star = "" if next(iter(here.values()))["precision"] == "true" else " *"
-            cells = [f"{float(here[codec]['ratio']):.1f}" for codec in CODECS]
-            out.append(f"| {name}{star} | {bound} | " + " | ".join(cells) + f" | {here['aecodec with model']['model_size']} |")
-    return "\n".join(out) + "\n"
+def table(found: Rows) -> str:
+    """The README's table of ratios: the default level."""
+    return ratio(found, "5")
+
+
+def made(names: list[str]) -> dict[str, str]:
+    """Markdown of each table that there is a CSV for."""
+    found = {}
+    for name in names:
+        file, make = TABLES[name]
+        path = ROOT / "bench" / file
+        try:
+            found[name] = make(path)
+        except FileNotFoundError:
+            print(f"{name} is left out: there is no bench/{file}")
+        except KeyError as error:
+            print(f"{name} is left out: bench/{file} has no column {error}; make it again")
+    return found
+
+
+def write(tables: dict[str, str]) -> None:
+    """Put the tables between the README's markers."""
+    readme = ROOT / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    for name, made_table in tables.items():
+        marker = re.compile(rf"(<!-- {name}-table -->\n).*?(<!-- /{name}-table -->)", re.DOTALL)
+        text, count = marker.subn(lambda match, inside=made_table: match[1] + inside + match[2], text)
+        print(f"{name}: {'written' if count else 'not marked in README.md'}")
+    readme.write_text(text, encoding="utf-8")
 
 
 def main() -> None:
-    """Replace the table between the README's markers."""
-    lines = (ROOT / "bench" / "ratio.csv").read_text().splitlines()
-    readme = ROOT / "README.md"
-    text, count = MARKER.subn(lambda m: m[1] + table(rows(lines)) + m[2], readme.read_text())
-    if count != 1:
-        raise SystemExit("README.md lacks the ratio-table markers")
-    readme.write_text(text)
+    """Print or write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", choices=[*TABLES, []], metavar="TABLE", help=", ".join(TABLES))
+    parser.add_argument("--write", action="store_true", help="into README.md")
+    options = parser.parse_args()
+    tables = made(options.names or list(TABLES))
+    if options.write:
+        write(tables)
+        return
+    for name, text in tables.items():
+        print(f"\n### {name}\n{text}")
 
 
 if __name__ == "__main__":

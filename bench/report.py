@@ -6,8 +6,9 @@ import hashlib
 import math
 import os
 import platform
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import imagecodecs
@@ -28,6 +29,7 @@ class Row:
 
     `train_mean_error_over_bound`: how far the test array is from the train split's mean field. At 1 or less that field alone
     keeps the bound, there is nothing to code, and the gain of a fitted model only says that the model holds the field.
+    `nrmse`: root mean square error over the range of the test array. `level`: of aecodec.
     """
 
     name: str
@@ -39,20 +41,23 @@ class Row:
     bound: float
     train_mean_error_over_bound: float
     codec: str
+    level: int | None
     setting: str
     size: int
     model_size: int
     ratio: float
     gain_over_best_peer: float
     worst_error_over_bound: float
+    nrmse: float
+    bits_per_value: float
 
 
 def show(rows: list[Row], level: int) -> None:
-    """Print the table, then geometric mean and worst case of the gains at each bound."""
+    """Print the table of one level, then geometric mean and worst case of the gains at each bound."""
     table = Table("set", "bound", "SZ3", "SPERR", "ZFP", *GAINS, "model bytes", *(f"gain {g}" for g in GAINS))
     table.title = f"Ratios and gains over the best peer, level {level}"
     table.caption = "* values on a hidden lattice   = the train mean alone keeps the bound   ! bound not kept"
-    groups = _grouped(rows)
+    groups = _grouped([row for row in rows if row.level in (None, level)])
     for group in groups:
         by = {row.codec: row for row in group}
         ours = [by[f"aecodec {g}"] for g in GAINS]
@@ -60,7 +65,7 @@ def show(rows: list[Row], level: int) -> None:
         ratios = [_ratio(by[c]) for c in SETTINGS] + [_ratio(row) for row in ours]
         gains = [f"{row.gain_over_best_peer:.2f}" for row in ours]
         table.add_row(group[0].name + mark, f"{group[0].fraction:g}", *ratios, f"{ours[1].model_size}", *gains)
-    for fraction in sorted({row.fraction for row in rows}, reverse=True):
+    for fraction in sorted({group[0].fraction for group in groups}, reverse=True):
         chosen = [group for group in groups if group[0].fraction == fraction]
         table.add_section()
         largest = max(chosen, key=lambda group: group[0].gain_over_best_peer)
@@ -94,18 +99,16 @@ def _grouped(rows: list[Row]) -> list[list[Row]]:
     return list(groups.values())
 
 
-def write_csv(path: Path, rows: list[Row], level: int, notes: list[str], source: str) -> None:
-    """Comment lines that say where and with what the figures came about, then the rows."""
+def write_csv(path: Path, rows: list[Row], notes: list[str], facts: list[str]) -> None:
+    """Comment lines that say where and with what the figures came about (`facts`: `environment()`), then the rows."""
     header = {
         "SPERR": imagecodecs.sperr_version(),
-        "aecodec source": f"sha256 {source}",
-        "aecodec level": str(level),
         **{f"{codec} settings": setting for codec, setting in SETTINGS.items()},
         "of each peer": "the smallest output of all layouts and algorithms that keeps the bound",
         "integers": "peers get float32 and a bound wider by 0.49, their output is rounded",
     }
     with path.open("w", newline="", encoding="utf-8") as file:
-        file.writelines(f"# {line}\n" for line in environment())
+        file.writelines(f"# {line}\n" for line in facts)
         file.writelines(f"# {key}: {value}\n" for key, value in header.items())
         file.writelines(f"# note: {note}\n" for note in notes)
         writer = csv.DictWriter(file, [f.name for f in fields(Row)], lineterminator="\n")
@@ -114,15 +117,23 @@ def write_csv(path: Path, rows: list[Row], level: int, notes: list[str], source:
             writer.writerow({k: f"{v:.8g}" if isinstance(v, float) else v for k, v in asdict(row).items()})
 
 
-def environment() -> list[str]:
-    """Lines that name date, hardware and versions."""
+def environment(packages: Sequence[str] = PACKAGES) -> list[str]:
+    """Lines that name date, hardware and versions, of the library's sources too."""
     facts = {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "hardware": f"{cpu_model()}, {os.cpu_count()} cores",
         "python": platform.python_version(),
-        **{package: version(package) for package in PACKAGES},
+        **{package: _version(package) for package in packages},
+        "aecodec source": f"sha256 {source_digest()}",
     }
     return [f"{key}: {value}" for key, value in facts.items()]
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def source_digest() -> str:
