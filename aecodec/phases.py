@@ -1,13 +1,14 @@
 """The coding order of the predicted path, coarse to fine, and the integers that the predictor sees at each phase.
 
-Frames come by a dyadic pyramid: every `reach`-th first, then those halfway between, and so on; within them the channels one by
-one or by a pyramid of their own, and in each channel the plane by halving strides, rows then columns, so that every value lies between two that are
-known. Source of the order: multilevel interpolation as in SZ3 (Zhao et al., "Optimizing error-bounded lossy compression for
-scientific data by dynamic spline interpolation", 2021), here with frames and channels as further neighbours.
+Frames come by a dyadic pyramid: every `reach`-th first, then those halfway between, and so on; within them the channels one
+by one or by a pyramid of their own, and in each channel the plane by halving strides, rows then columns, so that every value
+lies between two that are known. Source of the order: multilevel interpolation as in SZ3 (Zhao et al., "Optimizing
+error-bounded lossy compression for scientific data by dynamic spline interpolation", 2021), here with frames and channels as
+further neighbours.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,6 +18,7 @@ PHASES_PER_PLANE = 2 * MAX_LEVELS
 MAX_REACH = 32
 MAX_CLASSES = 64
 INPUT_LIMIT = 4095  # largest magnitude of a predictor's input
+_BLOCK_VALUES = 1 << 15
 _MEAN_ROOM = 16  # inputs up to this many times their mean magnitude pass unclipped
 
 Shape5 = tuple[int, int, int, int, int]  # batch, frames, channels, rows, columns
@@ -69,15 +71,21 @@ class PhaseLayout:
 
 @dataclass(frozen=True)
 class Run:
-    """Indices from `start` by `spacing`; those `distance` away on both sides are known, none if it is 0."""
+    """Indices from `start` by `spacing`, below `stop` if given; those `distance` away on both sides are known, none if it is 0."""
 
     start: int
     spacing: int
     distance: int
+    stop: int | None = None
 
     def shifted(self, by: int) -> slice:
         """The slice of the indices that lie `by` away."""
-        return slice(self.start + by, None, self.spacing)
+        return slice(self.start + by, None if self.stop is None else self.stop + by, self.spacing)
+
+    def pieces(self, size: int, length: int) -> Iterator["Run"]:
+        """Consecutive parts of at most `length` of the indices below `size`."""
+        for start in range(self.start, size, self.spacing * length):
+            yield replace(self, start=start, stop=min(size, start + self.spacing * length))
 
 
 @dataclass(frozen=True)
@@ -124,6 +132,22 @@ def schedule(shape: Shape5, layout: PhaseLayout) -> Iterator[Phase]:
                 for along in (ROWS, COLUMNS):
                     if shape[along] > 1 << level:
                         yield Phase(frames, channels, 1 << level, along, first + 2 * level + (along == COLUMNS))
+
+
+def blocks(shape: Shape5, phase: Phase) -> Iterator[Phase]:
+    """A phase as parts, in coding order, that stay in a core's cache where its planes are small enough."""
+    along, across = (COLUMNS, ROWS) if phase.along == COLUMNS else (ROWS, COLUMNS)
+    crossing = phase.stride * (1 if phase.along == COLUMNS else 2)
+    size = max(1, shape[BATCH] * (shape[along] // (2 * phase.stride)) * -(-shape[across] // crossing))
+    frames = len(range(phase.frames.start, shape[FRAMES], phase.frames.spacing))
+    channels = phase.channels
+    count = 1 if isinstance(channels, int) else len(range(channels.start, shape[CHANNELS], channels.spacing))
+    for run in phase.frames.pieces(shape[FRAMES], max(1, _BLOCK_VALUES // (size * count))):
+        if isinstance(channels, int) or frames * count * size <= _BLOCK_VALUES or size * count <= _BLOCK_VALUES:
+            yield replace(phase, frames=run)
+        else:
+            for part in channels.pieces(shape[CHANNELS], max(1, _BLOCK_VALUES // size)):
+                yield replace(phase, frames=run, channels=part)
 
 
 def _channel_groups(channels: int, layout: PhaseLayout) -> Iterator[tuple[int, Run | int]]:
@@ -173,14 +197,15 @@ def midpoints(known: np.ndarray, count: int) -> np.ndarray:
 class Inputs:
     """What the predictor is given for a phase, N planes (batch x frames x channels) of (lines, values).
 
-    `planes` float32 (N, P, lines, values): whole numbers of magnitude up to INPUT_LIMIT, in units of 2**`shift` fine units;
-    `magnitudes` likewise, of residuals near by; `middle` int32 (N, lines, values) in fine units is what the mean is added to.
+    `planes` float32 (N, P, lines, values): whole numbers of magnitude up to INPUT_LIMIT, in units of 2**`shift` fine units,
+    int32 (N, 1, 1); `magnitudes` likewise, of residuals near by; `middle` int32 (N, lines, values) in fine units is what the
+    mean is added to.
     """
 
     planes: np.ndarray
     magnitudes: np.ndarray
     middle: np.ndarray
-    shift: int
+    shift: np.ndarray
 
 
 def gather_inputs(values: np.ndarray, residual: np.ndarray, phase: Phase, layout: PhaseLayout) -> Inputs:
@@ -240,17 +265,17 @@ def _neighbour(array: np.ndarray, phase: Phase, source: str, shape: tuple[int, .
     return np.concatenate([later[0], known[last]], axis=axis), np.concatenate([later[1], between[last]], axis=axis)
 
 
-def _shift(planes: np.ndarray) -> int:
-    """Bits to drop so that the usual inputs stay within the limit, from every fourth line and value."""
-    sample = np.abs(planes[:, :, ::4, ::4].astype(np.int64))
-    if not sample.size:
-        return 0
-    mean = int(sample.sum(axis=(0, 2, 3)).max()) * _MEAN_ROOM // (sample.size // planes.shape[1])
-    return max(0, mean.bit_length() - INPUT_LIMIT.bit_length())
+def _shift(planes: np.ndarray) -> np.ndarray:
+    """Bits to drop from each N so that its usual inputs stay within the limit, from every fourth line and value."""
+    sample = np.abs(planes[:, :, ::4, ::4])
+    count = sample.shape[2] * sample.shape[3]
+    means = sample.sum(axis=(2, 3), dtype=np.int64).max(axis=1, initial=0) * _MEAN_ROOM // max(1, count)
+    _, bits = np.frexp(means.astype(np.float64))
+    return np.asarray(np.maximum(bits - INPUT_LIMIT.bit_length(), 0).astype(np.int32)).reshape(-1, 1, 1)
 
 
-def _limited(values: np.ndarray, shift: int) -> np.ndarray:
-    if shift:
-        values >>= shift
+def _limited(values: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    if shift.any():
+        values >>= shift[:, None]
     np.clip(values, -INPUT_LIMIT, INPUT_LIMIT, out=values)
     return values.astype(np.float32)

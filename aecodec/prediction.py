@@ -9,11 +9,10 @@ from collections.abc import Callable
 import numpy as np
 
 from aecodec.packing.scale import INDICES
-from aecodec.phases import Inputs, Phase, PhaseLayout, Shape5, gather_inputs, schedule, targets
+from aecodec.phases import Inputs, Phase, PhaseLayout, Shape5, blocks, gather_inputs, schedule, targets
 
 VALUE_LIMIT = 1 << 28  # largest magnitude, so that differences and sums of two stay within int32
 _SIZE_LIMIT = 1 << 20
-_BATCH_VALUES = 1 << 16
 
 Predict = Callable[[Inputs, Phase], np.ndarray]  # float32 (N, 2, lines, values): mean, scale index
 Code = Callable[[Phase, np.ndarray, np.ndarray], np.ndarray]  # (phase, means, scale indices) -> residuals, all of one shape
@@ -43,19 +42,21 @@ def from_frames(frames: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 def run_phases(values: np.ndarray, layout: PhaseLayout, spacing: int, predict: Predict, code: Code) -> None:
     """Fill `values`, int32 (batch, frames, channels, rows, columns), of which only the base grid is known, phase by phase.
 
-    `code` gives the residuals of a phase, int32 (batch, frames, channels, lines, values), when it is told their means and scale indices.
+    `code` gives the residuals of a phase, int32 (batch, frames, channels, lines, values), when it is told their means and
+    scale indices.
     """
     sizes = np.zeros_like(values)
     shape: Shape5 = values.shape
     for phase in schedule(shape, layout):
-        target = targets(values, phase)
-        inputs = gather_inputs(values, sizes, phase, layout)
-        found = predict(inputs, phase)
-        mean = found[:, 0].astype(np.int32)
-        mean <<= inputs.shift
-        mean += inputs.middle
-        index = np.clip(found[:, 1] + np.float32(2 * inputs.shift), 0, INDICES - 1).astype(np.uint8)
-        residual = code(phase, mean.reshape(target.shape), index.reshape(target.shape))
-        step = residual * np.int32(spacing)
-        np.add(mean.reshape(target.shape), step, out=target)
-        targets(sizes, phase)[...] = np.minimum(np.abs(step), _SIZE_LIMIT)
+        for block in blocks(shape, phase):
+            target = targets(values, block)
+            inputs = gather_inputs(values, sizes, block, layout)
+            found = predict(inputs, block)
+            mean = found[:, 0].astype(np.int32)
+            mean <<= inputs.shift
+            mean += inputs.middle
+            index = np.clip(found[:, 1] + 2.0 * inputs.shift, 0, INDICES - 1).astype(np.uint8)
+            residual = code(block, mean.reshape(target.shape), index.reshape(target.shape))
+            step = residual * np.int32(spacing)
+            np.add(mean.reshape(target.shape), step, out=target)
+            targets(sizes, block)[...] = np.minimum(np.abs(step), _SIZE_LIMIT)

@@ -79,7 +79,7 @@ class ChunkCoder:
         best = bytes([Mode.LATTICE]) + body if body is not None else None
         if effort.predicted and self.model is not None and self.model.manifest.predictor is not None:
             predicted = encode_predicted(array, errors, self.model, origin)
-            if predicted is not None and (best is None or predicted.bits() < 8.2 * len(best)):
+            if predicted is not None:
                 packed = bytes([Mode.PREDICTED]) + predicted.pack(effort.thorough)
                 best = packed if best is None or len(packed) < len(best) else best
         return best

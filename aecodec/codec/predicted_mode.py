@@ -14,7 +14,7 @@ from aecodec.codec.sections import apply_exceptions, decode_classes, encode_clas
 from aecodec.errors import FormatError, ModelError
 from aecodec.lattice import from_lattice, lattice_steps, lorenzo_residual, lorenzo_restore, peaks, within_bound
 from aecodec.packing.contexts import decode_residual, encode_residual
-from aecodec.packing.estimate import grouped_bits, residual_bits
+from aecodec.packing.estimate import residual_bits
 from aecodec.packing.groups import GroupedSymbols, encode_groups
 from aecodec.packing.scale import INDICES
 from aecodec.packing.varint import Cursor, put_section
@@ -40,28 +40,20 @@ class _Lattice:
 
 @dataclass(frozen=True)
 class Predicted:
-    """A chunk coded in memory: `residual` int32 and its scale `indices`, both in coding order, and what else the body holds."""
+    """A chunk coded in memory: the residuals by scale index, in coding order, and what else the body holds."""
 
     body: bytes
     base: np.ndarray
     base_axes: int
-    residual: np.ndarray
-    indices: np.ndarray
+    groups: list[list[np.ndarray]]
     tail: bytes
-
-    def bits(self) -> float:
-        """Estimated size."""
-        return 8.0 * len(self.body + self.tail) + residual_bits(self.base, 0) + grouped_bits(self.indices, self.residual)
 
     def pack(self, thorough: bool) -> bytes:
         """The chunk's body."""
         out = bytearray(self.body)
         out.append(self.base_axes)
         put_section(out, encode_residual(self.base, _BASE_CELL, thorough))
-        order = np.argsort(self.indices, kind="stable")
-        ordered = self.residual[order]
-        ends = np.cumsum(np.bincount(self.indices, minlength=INDICES))
-        put_section(out, encode_groups([[part] for part in np.split(ordered, ends[:-1])], thorough))
+        put_section(out, encode_groups(self.groups, thorough))
         return bytes(out) + self.tail
 
 
@@ -93,17 +85,17 @@ def encode_predicted(array: np.ndarray, errors: np.ndarray, model: Model, origin
     grid = base_grid(frames_shape(array.shape))
     coarse = np.rint(reals[grid] / lattice.spacing).astype(np.int32)
     found[grid] = coarse * np.int32(lattice.spacing)
-    coded: list[tuple[np.ndarray, np.ndarray]] = []
+    groups: list[list[np.ndarray]] = [[] for _ in range(INDICES)]
     inverse = 1.0 / lattice.spacing
 
     def code(phase: Phase, mean: np.ndarray, index: np.ndarray) -> np.ndarray:
         residual = np.rint((targets(reals, phase) - mean) * inverse).astype(np.int32)
         if free is None:
-            coded.append((residual.reshape(-1), index.reshape(-1)))
+            _put(groups, residual.reshape(-1), index.reshape(-1))
         else:
             skipped = targets(free, phase)
             residual[skipped] = 0
-            coded.append((residual[~skipped], index[~skipped]))
+            _put(groups, residual[~skipped], index[~skipped])
         return residual
 
     run_phases(found, layout, lattice.spacing, model.predict, code)
@@ -119,9 +111,8 @@ def encode_predicted(array: np.ndarray, errors: np.ndarray, model: Model, origin
         flags |= EXCEPTIONS
         put_section(tail, encode_exceptions(array, np.flatnonzero(~sound)))
     axes, left = _coarse_residual(coarse)
-    residual, indices = (np.concatenate([pair[i] for pair in coded] or [np.zeros(0, np.int32)]) for i in (0, 1))
     stored = (steps if flags & PER_CHANNEL else steps[:1]).astype("<f8").tobytes()
-    return Predicted(bytes([flags]) + stored, left, axes, residual, indices.astype(np.uint8), bytes(tail))
+    return Predicted(bytes([flags]) + stored, left, axes, groups, bytes(tail))
 
 
 def decode_predicted(
@@ -212,6 +203,15 @@ def _put_constant(array: np.ndarray, sites: np.ndarray, base: np.ndarray) -> Non
         values = np.clip(values, info.min, info.max)
     with np.errstate(over="ignore"):
         array[:, sites] = values
+
+
+def _put(groups: list[list[np.ndarray]], residual: np.ndarray, index: np.ndarray) -> None:
+    """Append residuals to the groups that `index` names, in order."""
+    ordered = residual[np.argsort(index, kind="stable")]
+    ends = np.cumsum(np.bincount(index, minlength=INDICES)).tolist()
+    for group, start, end in zip(groups, [0, *ends], ends, strict=False):
+        if end > start:
+            group.append(ordered[start:end])
 
 
 def _take(grouped: GroupedSymbols, index: np.ndarray) -> np.ndarray:

@@ -1,7 +1,5 @@
 """From a chosen candidate to a bundle: integer weights as precise as the proof allows, graphs, manifest."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from aecodec.models.bundle import Bundle, encode_reference
@@ -9,14 +7,15 @@ from aecodec.models.candidates import Candidate, Fitter, make_bands
 from aecodec.models.exact import prove_exact
 from aecodec.models.linear import AXIS_BITS, LinearWeights, dct_matrix, decoder_graph, encoder_graph
 from aecodec.models.manifest import Manifest
-from aecodec.models.predictor_search import build_predictor
+from aecodec.models.predictor_search import PredictorSearch
+from aecodec.phases import PhaseLayout
 
 _HEADROOM = 4.0
 _MAX_WEIGHT_BITS = 24
-_FEW_SITES = 0.01  # constant sites fewer than this share are not worth their bits
+_REFERENCE_FINE = 16.0  # parts of a lattice step: what the field is rounded by adds to the noise of all that is coded
 
 
-def build_bundle(fitter: Fitter, candidate: Candidate, axes: str) -> Bundle:
+def build_bundle(fitter: Fitter, candidate: Candidate, predictor: PredictorSearch, layout: PhaseLayout, axes: str) -> Bundle:
     """Graphs, proof and manifest of the chosen candidate, spreads measured on all samples."""
     basis = fitter.basis(candidate)
     statistics = fitter.statistics
@@ -25,7 +24,7 @@ def build_bundle(fitter: Fitter, candidate: Candidate, axes: str) -> Bundle:
     part, reference = None, None
     centre = statistics.mean()[:, None, None]
     if candidate.reference:
-        steps = fitter.scale * fitter.lattice / 4.0
+        steps = fitter.scale * fitter.lattice / _REFERENCE_FINE
         part, reference = encode_reference(unit[:, None, None] * statistics.mean_field(), unit * steps)
         centre = reference[:, statistics.window[0], statistics.window[1]] / unit[:, None, None]
     t = candidate.tile[0]
@@ -47,14 +46,13 @@ def build_bundle(fitter: Fitter, candidate: Candidate, axes: str) -> Bundle:
         latent_limit=limit,
         exact=True,
         reference=statistics.shape if candidate.reference else None,
+        predictor=layout,
         provenance={"fitted_steps": statistics.steps, "method": "closed-form KLT x DCT"},
     )
-    sites = statistics.constant_sites() if candidate.reference else np.zeros(statistics.shape, bool)
-    sites &= sites.mean() > _FEW_SITES
-    base = (reference / unit[:, None, None]) if reference is not None else statistics.mean()[:, None, None]
-    layout, graph = build_predictor(statistics, base, fitter.scale * fitter.lattice, sites)
-    bits = np.packbits(sites).tobytes() if sites.any() else None
-    return Bundle(replace(manifest, predictor=layout), decoder, encoder_graph(weights), reference, part, graph, bits).sealed()
+    base = reference / unit[:, None, None] if reference is not None else statistics.mean()[:, None, None]
+    graph = predictor.graph(layout, base, with_sites=reference is not None)
+    bits = np.packbits(predictor.sites).tobytes() if reference is not None and predictor.sites.any() else None
+    return Bundle(manifest, decoder, encoder_graph(weights), reference, part, graph, bits).sealed()
 
 
 def _exact_weights(

@@ -16,6 +16,7 @@ from aecodec.errors import ModelError
 from aecodec.models.build import build_bundle
 from aecodec.models.bundle import Bundle
 from aecodec.models.candidates import Fitter
+from aecodec.models.predictor_search import PredictorSearch
 from aecodec.models.statistics import Statistics
 
 MAX_TILE_VECTOR = 512  # steps times channels that the KLT spans
@@ -51,9 +52,12 @@ def fit_linear(
     """
     statistics = _gather(slabs, tile, seed)
     fitter = Fitter(statistics, errors, values_to_code)
-    allowed = [reference] if reference is not None else ([False, True] if statistics.steps >= 4 else [False])
-    best, bits = fitter.choose(tile, allowed)
-    return FitResult(build_bundle(fitter, best, axes), bits, fitter.predictive_bits())
+    allowed = [reference] if reference is not None else ([False, True] if statistics.steps >= 2 else [False])
+    predictor = PredictorSearch(statistics, fitter.scale * fitter.lattice, values_to_code)
+    chosen = predictor.choose(allowed)
+    best, bits = fitter.choose(tile, [chosen.reference])
+    bundle = build_bundle(fitter, best, predictor, chosen.layout, axes)
+    return FitResult(bundle, min(bits, chosen.bits), fitter.predictive_bits())
 
 
 def _gather(slabs: Iterable[np.ndarray], tile: tuple[int, int, int, int] | None, seed: int) -> Statistics:

@@ -55,21 +55,30 @@ class PredictorFitter:
                 return self._predict(inputs, phase.kind)
             target = targets(reals, phase).reshape(inputs.middle.shape)
             kept = np.ones(target.shape, bool) if mask is None else ~targets(mask, phase).reshape(target.shape)
-            self._learn(inputs, phase.kind, (target - inputs.middle) * 2.0**-inputs.shift, kept, spacing * 2.0**-inputs.shift)
+            self._learn(
+                inputs,
+                phase.kind,
+                (target - inputs.middle) * np.ldexp(1.0, -inputs.shift),
+                kept,
+                spacing * np.ldexp(1.0, -inputs.shift),
+            )
             return self._predict(inputs, phase.kind)
 
         def code(phase: Phase, mean: np.ndarray, index: np.ndarray) -> np.ndarray:
             residual = np.rint((targets(reals, phase) - mean) / spacing).astype(np.int32)
-            if mask is not None:
-                residual[targets(mask, phase)] = 0
-            coded.append((residual.reshape(-1), index.reshape(-1)))
+            if mask is None:
+                coded.append((residual.reshape(-1), index.reshape(-1)))
+            else:
+                free = targets(mask, phase)
+                residual[free] = 0
+                coded.append((residual[~free], index[~free]))
             return residual
 
         run_phases(values, self.layout, spacing, predict, code)
         residual, index = (np.concatenate([pair[i] for pair in coded]) for i in (0, 1))
         return grouped_bits(index, residual) / max(1, reals.size)
 
-    def _learn(self, inputs: Inputs, kind: int, target: np.ndarray, kept: np.ndarray, spacing: float) -> None:
+    def _learn(self, inputs: Inputs, kind: int, target: np.ndarray, kept: np.ndarray, spacing: np.ndarray) -> None:
         rows = np.flatnonzero(kept)
         rows = rows[:: max(1, -(-rows.size // self.rows))]
         if not rows.size:
@@ -78,9 +87,10 @@ class PredictorFitter:
         y = target.reshape(-1)[rows]
         features = _magnitudes(inputs, rows)
         scale = np.full(rows.size, 1.0)
+        unit = np.broadcast_to(spacing, target.shape).reshape(-1)[rows]
         for _ in range(2):
             mean = self._solve(kind, x, y, 1.0 / (scale + _MEAN_SCALE))
-            sizes = np.abs(np.rint((y - x @ mean) / spacing))
+            sizes = np.abs(np.rint((y - x @ mean) / unit))
             scale_weights = _positive(features, sizes)
             scale = features @ scale_weights
         gram, right = self._normal(x, y, 1.0 / (scale + _MEAN_SCALE))

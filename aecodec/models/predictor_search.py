@@ -1,4 +1,6 @@
-"""From sampled runs to a predictor: which axis is the pyramid of frames, then weights, graph and proof."""
+"""From sampled runs to a predictor: whether a reference field helps, how channels are walked, then weights, graph and proof."""
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,27 +14,83 @@ from aecodec.prediction import to_frames
 _FINE = 16
 _REACH = 8
 _CLASSES = 8
-_ROWS, _TRIAL_ROWS = 30000, 4000
+_MOST_IN_ORDER = 16  # channels; more would be walked too slowly one by one
+_ROWS, _TRIAL_ROWS = 20000, 4000
+_TRIAL_STEPS = 17
+_FAVOUR = 0.93  # held-out steps are few, and a reference field that does not help hardly hurts
+_FEW_SITES = 0.01  # constant sites fewer than this share are not worth their bits
 
 
-def build_predictor(statistics: Statistics, base: np.ndarray, steps: np.ndarray, constant: np.ndarray) -> tuple[PhaseLayout, bytes]:
-    """Layout and graph fitted on the runs of `statistics`.
+@dataclass(frozen=True)
+class PredictorChoice:
+    """How to walk, whether to subtract the reference field, and the estimated bits per value of samples held out."""
 
-    `base` (channels, rows, columns) is what is subtracted and `steps` (channels,) the lattice's, in the statistics' units;
-    `constant` marks the sites (channels, rows, columns) that are not coded.
+    layout: PhaseLayout
+    reference: bool
+    bits: float
+
+
+class PredictorSearch:
+    """Fits predictors on the runs of `statistics`; `steps` (channels,) are the lattice's, in the statistics' units.
+
+    `values_to_code`: over how many values the reference field's own bytes are spread.
     """
-    rows, columns = statistics.runs.window
-    if base.shape[1] > 1 or base.shape[2] > 1:
-        base = base[:, rows, columns]
-    runs = [(run - base) * (_FINE / steps[:, None, None]) for run in statistics.runs.finish()]
-    mask = constant[:, rows, columns]
-    layouts = _layouts(runs[0].shape)
-    best = layouts[0] if len(layouts) == 1 else min(layouts, key=lambda layout: _trial(layout, runs, mask))
-    fitter = PredictorFitter(best, _ROWS)
-    _fit(fitter, runs, mask)
-    graph = predictor_graph(best, fitter.weights)
-    prove_predictor(graph, {name: Range(float(INPUT_LIMIT)) for name in ("planes", "magnitudes")}, "kind")
-    return best, graph
+
+    def __init__(self, statistics: Statistics, steps: np.ndarray, values_to_code: float = np.inf) -> None:
+        self.values_to_code = values_to_code
+        self.statistics, self.steps = statistics, steps[:, None, None]
+        self.runs = statistics.runs.finish()
+        rows, columns = statistics.runs.window
+        self.window = (slice(None), rows, columns)
+        self.sites = statistics.constant_sites()
+        self.sites &= self.sites.mean() > _FEW_SITES
+
+    def choose(self, references: list[bool]) -> PredictorChoice:
+        """The best on held-out samples, greedily: reference first, then the walk over channels."""
+        layouts = _layouts(self.runs[0].shape)
+        tried = [self._trial(layouts[-1], reference) for reference in references]
+        best = min(tried, key=lambda choice: choice.bits * (_FAVOUR if choice.reference else 1.0))
+        others = [self._trial(layout, best.reference) for layout in layouts[:-1]]
+        return min([best, *others], key=lambda choice: choice.bits)
+
+    def graph(self, layout: PhaseLayout, base: np.ndarray, with_sites: bool) -> bytes:
+        """predictor.onnx, fitted on all runs and proven; `base` (channels, rows, columns) is subtracted."""
+        fitter = PredictorFitter(layout, _ROWS)
+        base = base[self.window] if base.shape[1:] != (1, 1) else base
+        self._fit(fitter, self.runs, base, self.sites[self.window] & with_sites)
+        graph = predictor_graph(layout, fitter.weights)
+        prove_predictor(graph, {name: Range(float(INPUT_LIMIT)) for name in ("planes", "magnitudes")}, "kind")
+        return graph
+
+    def _trial(self, layout: PhaseLayout, reference: bool) -> PredictorChoice:
+        fitted, held = self._parts()
+        statistics = self.statistics
+        base = statistics.mean()[:, None, None]
+        if reference:
+            total = statistics.field[self.window] - held.sum(axis=0, dtype=np.float64)
+            base = total / max(1, statistics.steps - len(held))
+        mask = self.sites[self.window] & reference
+        fitter = PredictorFitter(layout, _TRIAL_ROWS)
+        self._fit(fitter, fitted, base, mask)
+        bits = fitter.bits(self._frames(held, base), _FINE, _mask_of(mask, held.shape))
+        field = 8.0 * statistics.field.size / self.values_to_code if reference else 0.0
+        return PredictorChoice(layout, reference, bits + field)
+
+    def _parts(self) -> tuple[list[np.ndarray], np.ndarray]:
+        """Runs to fit on, and what is held out: the latest run, or the later steps of the only one."""
+        if len(self.runs) > 1:
+            return [run[-_TRIAL_STEPS:] for run in self.runs[-3:-1]], self.runs[-1][-_TRIAL_STEPS:]
+        run = self.runs[0]
+        cut = max(1, len(run) * 3 // 4)
+        return ([run[:cut]], run[cut:]) if len(run) > 1 else ([run], run)
+
+    def _fit(self, fitter: PredictorFitter, runs: list[np.ndarray], base: np.ndarray, mask: np.ndarray) -> None:
+        joined = np.concatenate([self._frames(run, base) for run in runs])  # runs are one more batch
+        masks = _mask_of(mask, runs[0].shape)
+        fitter.fit(joined, _FINE, None if masks is None else np.concatenate([masks] * len(runs)))
+
+    def _frames(self, run: np.ndarray, base: np.ndarray) -> np.ndarray:
+        return to_frames((run - base) * (_FINE / self.steps))
 
 
 def _layouts(shape: tuple[int, ...]) -> list[PhaseLayout]:
@@ -41,7 +99,9 @@ def _layouts(shape: tuple[int, ...]) -> list[PhaseLayout]:
     frames = 1 if rows == columns == 1 else steps
     time = TIME_SOURCES if frames > 1 else ()
     reach = _reach(frames)
-    found = [PhaseLayout(reach, 0, min(channels, _CLASSES), time + ORDER_SOURCES[: channels - 1])]
+    found = []
+    if channels <= _MOST_IN_ORDER:
+        found.append(PhaseLayout(reach, 0, min(channels, _CLASSES), time + ORDER_SOURCES[: channels - 1]))
     if channels > 2:
         found.append(PhaseLayout(reach, _reach(channels), 1, time + PYRAMID_SOURCES))
     return found
@@ -50,27 +110,6 @@ def _layouts(shape: tuple[int, ...]) -> list[PhaseLayout]:
 def _reach(size: int) -> int:
     """The largest power of two below `size`, up to the usual one."""
     return min(_REACH, 1 << max(0, (size - 1).bit_length() - 1)) if size > 1 else 1
-
-
-def _trial(layout: PhaseLayout, runs: list[np.ndarray], mask: np.ndarray) -> float:
-    """Estimated bits per value of what the fit has not seen: other runs, or the later steps of the only one."""
-    if len(runs) > 1:
-        fitted, held = runs[:-1][:2], runs[-1]
-    elif len(runs[0]) > 1:
-        cut = max(1, len(runs[0]) * 3 // 4)
-        fitted, held = [runs[0][:cut]], runs[0][cut:]
-    else:
-        fitted, held = runs, runs[0]
-    fitter = PredictorFitter(layout, _TRIAL_ROWS)
-    _fit(fitter, fitted, mask)
-    return fitter.bits(to_frames(held), _FINE, _mask_of(mask, held.shape))
-
-
-def _fit(fitter: PredictorFitter, runs: list[np.ndarray], mask: np.ndarray) -> None:
-    frames = [to_frames(run) for run in runs]
-    joined = np.concatenate(frames, axis=0)  # runs are one more batch
-    masks = _mask_of(mask, runs[0].shape)
-    fitter.fit(joined, _FINE, None if masks is None else np.concatenate([masks] * len(runs), axis=0))
 
 
 def _mask_of(mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:

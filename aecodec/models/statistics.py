@@ -6,7 +6,9 @@ from aecodec.errors import ModelError
 from aecodec.models.sample import RunSample
 
 SAMPLE_VALUES = 1_500_000
+RUN_VALUES = 1 << 22
 _WINDOW_MULTIPLE = 16
+_RUN_STEPS = 9  # a pyramid of frames; rows and columns are cut until so many fit
 _LARGEST = 1e18  # squares must stay within float32
 
 
@@ -36,7 +38,7 @@ class Statistics:
         self.blocks = dict.fromkeys(tile_steps, 0)
         self.window = _window(shape, segment)
         self.samples: list[np.ndarray] = []
-        self.runs = RunSample(shape, _window(shape, 1), SAMPLE_VALUES, seed)
+        self.runs = RunSample(shape, _window(shape, _RUN_STEPS, RUN_VALUES // 2), RUN_VALUES, seed)
         self._seen = 0
         self._capacity = max(4, SAMPLE_VALUES // max(1, segment * shape[0] * _area(self.window)))
         self._random = np.random.default_rng(seed)
@@ -135,10 +137,10 @@ class Statistics:
         return np.asarray(gram / (blocks * self.groups * pixels) / np.outer(divisor, divisor))
 
 
-def _window(shape: tuple[int, int, int], segment: int) -> tuple[slice, slice]:
-    """Rows and columns to sample: all of them, or a centred window of a quarter of the sample's size."""
+def _window(shape: tuple[int, int, int], segment: int, budget: int = SAMPLE_VALUES // 4) -> tuple[slice, slice]:
+    """Rows and columns to sample: all of them, or a centred window of which `segment` steps are at most `budget` values."""
     channels, rows, columns = shape
-    while segment * channels * rows * columns > SAMPLE_VALUES // 4 and max(rows, columns) > 4 * _WINDOW_MULTIPLE:
+    while segment * channels * rows * columns > budget and max(rows, columns) > 4 * _WINDOW_MULTIPLE:
         if rows >= columns:
             rows = rows // 2 // _WINDOW_MULTIPLE * _WINDOW_MULTIPLE
         else:
