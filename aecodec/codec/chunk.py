@@ -6,9 +6,12 @@ from enum import IntEnum
 import numpy as np
 
 from aecodec.codec.effort import Effort, effort_of
+from aecodec.codec.float_mode import decode_floats
+from aecodec.codec.hidden_mode import decode_hidden
 from aecodec.codec.ladder_mode import decode_ladder, encode_ladder
 from aecodec.codec.latents_mode import decode_latents_only, encode_latents_only, rms_within
 from aecodec.codec.lattice_mode import decode_lattice, encode_lattice
+from aecodec.codec.lossless_mode import encode_lossless, encode_whole_numbers
 from aecodec.codec.model import Model, Origin
 from aecodec.errors import FormatError
 from aecodec.fidelity import Fidelity
@@ -26,6 +29,8 @@ class Mode(IntEnum):
     LATTICE = 2
     LATENTS = 3
     LADDER = 4
+    FLOATS = 5
+    HIDDEN = 6
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class ChunkCoder:
         if (constant := _constant(array)) is not None:
             return bytes([Mode.CONSTANT]) + constant
         body = self._encode_lossy(array, effort, origin)
-        if body is not None and surely_smaller(len(body), array):
+        if body is not None and surely_smaller(len(body), array, effort.zstd_level):
             return body
         plain = encode_bytes(array, effort.zstd_level, filters=body is None)
         if body is not None and len(body) <= len(plain) + 1:
@@ -67,9 +72,14 @@ class ChunkCoder:
                 if body is not None:
                     return bytes([Mode.LATENTS]) + body
             return self._encode_equivalent(array, effort, origin)
+        if fidelity.kind == "lossless" and array.dtype.kind == "f":
+            return encode_lossless(array, effort)
         if errors is None:
             return None
+        whole = encode_whole_numbers(array, effort) if fidelity.kind == "lossless" else None
         body = encode_lattice(array, errors, self.model, effort, origin)
+        if whole is not None and (body is None or len(whole) <= len(body)):
+            return whole
         return bytes([Mode.LATTICE]) + body if body is not None else None
 
     def _encode_equivalent(self, array: np.ndarray, effort: Effort, origin: Origin) -> bytes | None:
@@ -109,6 +119,10 @@ class ChunkCoder:
             return decode_latents_only(cursor, shape, self.dtype, self.model, origin)
         if mode == Mode.LADDER:
             return decode_ladder(cursor, shape, self.dtype)
+        if mode == Mode.FLOATS:
+            return decode_floats(cursor, shape, self.dtype)
+        if mode == Mode.HIDDEN:
+            return decode_hidden(cursor, shape, self.dtype)
         raise FormatError(f"unknown chunk mode {mode}")
 
 
