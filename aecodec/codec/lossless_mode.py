@@ -11,6 +11,7 @@ from aecodec.codec.integers import sample_of
 from aecodec.codec.lattice_search import find_lattices
 
 FLOATS, HIDDEN = 5, 6
+_SAMPLE = 1 << 18
 _CLOSE = 1.15  # plans estimated beyond this many times the best are not tried
 
 
@@ -18,7 +19,7 @@ def encode_lossless(array: np.ndarray, effort: Effort) -> bytes | None:
     """Canonical floats -> the smallest body found, its mode byte first; None where neither mode serves."""
     if array.dtype.kind != "f" or array.dtype.itemsize > 8:
         return None
-    sample = sample_of(array, effort.sample_values)
+    sample = sample_of(array, min(effort.sample_values, _SAMPLE))
     finite = np.isfinite(sample)
     plans: list[FloatPlan | HiddenPlan] = list(plan_floats(array, sample, effort))
     if finite.any():
@@ -37,7 +38,7 @@ def encode_lossless(array: np.ndarray, effort: Effort) -> bytes | None:
 def encode_whole_numbers(array: np.ndarray, effort: Effort) -> bytes | None:
     """Canonical integers in mode 6, where that offers what mode 2 does not: a common factor, an offset, halves, layouts."""
     lattice = _factored(array)
-    plan = plan_on(sample_of(array, effort.sample_values), lattice, effort)
+    plan = plan_on(sample_of(array, min(effort.sample_values, _SAMPLE)), lattice, effort)
     if plan is None:
         return None
     plain = lattice.steps is not None and lattice.steps[0] == 1 and lattice.offsets is not None and lattice.offsets[0] == 0
