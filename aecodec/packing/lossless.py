@@ -7,7 +7,7 @@ from aecodec.packing import zstd
 from aecodec.packing.varint import Cursor
 
 _SURE = 0.5
-_LIKELY, _ALIKE, _PART, _FAST_LEVEL = 0.75, 0.9, 1 << 18, 6
+_LIKELY, _ALIKE, _PART, _FAST_LEVEL = 0.85, 0.95, 1 << 18, 6
 PLAIN, SHUFFLED, DIFFERENCED, STORED = range(4)
 
 
