@@ -89,7 +89,7 @@ def test_hostile_chunk_bodies_give_an_array_or_a_typed_error(seed):
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("05", "unknown chunk mode 5"),
+        ("63", "unknown chunk mode 99"),
         ("0220" + "00" * 20, "chunk uses unknown flags 0x20"),
         ("0200" + "000000000000f07f", "lattice step that is not positive"),
         ("0200" + "0000000000000000", "lattice step that is not positive"),

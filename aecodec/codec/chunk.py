@@ -6,9 +6,12 @@ from enum import IntEnum
 import numpy as np
 
 from aecodec.codec.effort import Effort, effort_of
+from aecodec.codec.float_mode import decode_floats
+from aecodec.codec.hidden_mode import decode_hidden
 from aecodec.codec.ladder_mode import decode_ladder, encode_ladder
 from aecodec.codec.latents_mode import decode_latents_only, encode_latents_only, rms_within
 from aecodec.codec.lattice_mode import decode_lattice, encode_lattice
+from aecodec.codec.lossless_mode import encode_lossless, encode_whole_numbers
 from aecodec.codec.model import Model, Origin
 from aecodec.codec.predicted_mode import decode_predicted, encode_predicted
 from aecodec.errors import FormatError
@@ -27,6 +30,8 @@ class Mode(IntEnum):
     LATTICE = 2
     LATENTS = 3
     LADDER = 4
+    FLOATS = 5
+    HIDDEN = 6
     PREDICTED = 7
 
 
@@ -47,7 +52,7 @@ class ChunkCoder:
         if (constant := _constant(array)) is not None:
             return bytes([Mode.CONSTANT]) + constant
         body = self._encode_lossy(array, effort, origin)
-        if body is not None and surely_smaller(len(body), array):
+        if body is not None and surely_smaller(len(body), array, effort.zstd_level):
             return body
         plain = encode_bytes(array, effort.zstd_level, filters=body is None)
         if body is not None and len(body) <= len(plain) + 1:
@@ -69,20 +74,24 @@ class ChunkCoder:
                 if body is not None:
                     return bytes([Mode.LATENTS]) + body
             return self._encode_equivalent(array, effort, origin)
+        if fidelity.kind == "lossless" and array.dtype.kind == "f":
+            return encode_lossless(array, effort)
         if errors is None:
             return None
         return self._encode_bounded(array, errors, effort, origin)
 
     def _encode_bounded(self, array: np.ndarray, errors: np.ndarray, effort: Effort, origin: Origin) -> bytes | None:
-        """The smaller of the lattice's and the predictor's body."""
-        body = encode_lattice(array, errors, self.model, effort, origin)
-        best = bytes([Mode.LATTICE]) + body if body is not None else None
+        """The smallest of what the lattice, the predictor and, if nothing may be lost, whole numbers as such give."""
+        found = []
+        if self.fidelity.kind == "lossless":
+            found.append(encode_whole_numbers(array, effort))
         if effort.predicted and self.model is not None and self.model.manifest.predictor is not None:
             predicted = encode_predicted(array, errors, self.model, origin)
             if predicted is not None:
-                packed = bytes([Mode.PREDICTED]) + predicted.pack(effort.thorough)
-                best = packed if best is None or len(packed) < len(best) else best
-        return best
+                found.append(bytes([Mode.PREDICTED]) + predicted.pack(effort.thorough))
+        body = encode_lattice(array, errors, self.model, effort, origin)
+        found.append(bytes([Mode.LATTICE]) + body if body is not None else None)
+        return min((body for body in found if body is not None), key=len, default=None)
 
     def _encode_equivalent(self, array: np.ndarray, effort: Effort, origin: Origin) -> bytes | None:
         """A lattice fine enough for the PSNR or quality asked for, where latents alone do not serve."""
@@ -123,6 +132,10 @@ class ChunkCoder:
             return decode_predicted(cursor, shape, self.dtype, self.model, origin)
         if mode == Mode.LADDER:
             return decode_ladder(cursor, shape, self.dtype)
+        if mode == Mode.FLOATS:
+            return decode_floats(cursor, shape, self.dtype)
+        if mode == Mode.HIDDEN:
+            return decode_hidden(cursor, shape, self.dtype)
         raise FormatError(f"unknown chunk mode {mode}")
 
 

@@ -9,7 +9,8 @@ from aecodec.packing.contexts import CELL_SIZES
 
 @dataclass(frozen=True)
 class Effort:
-    """Latent steps as multiples of the lattice's, predictors and cells to compare, sample size, and zstd's own level."""
+    """Latent steps as multiples of the lattice's, predictors and cells to compare, sample size, zstd's own level, and how many
+    lossless plans to code in full."""
 
     multiples: tuple[float, ...]
     predictors: tuple[int, ...]
@@ -18,6 +19,7 @@ class Effort:
     zstd_level: int
     thorough: bool
     predicted: bool = True
+    lossless_tries: int = 1
 
 
 _FAST = Effort((1.4,), (0, PREDICTORS[2]), (0, 64), 1 << 15, 1, False, False)
@@ -30,9 +32,9 @@ LEVELS = {
     4: Effort((1.0, 1.4, 2.0), PREDICTORS, (0, 64), 1 << 17, 3, False),
     5: _NORMAL,
     6: Effort((0.7, 1.0, 1.4, 2.0, 2.8, 3.6), PREDICTORS, CELL_SIZES, 1 << 18, 6, False),
-    7: Effort(_FINE, PREDICTORS + MORE_PREDICTORS, CELL_SIZES, 1 << 19, 9, True),
-    8: Effort(_FINE, PREDICTORS + MORE_PREDICTORS, CELL_SIZES, 1 << 20, 12, True),
-    9: Effort(_FINE, PREDICTORS + MORE_PREDICTORS, CELL_SIZES, 1 << 30, 19, True),
+    7: Effort(_FINE, PREDICTORS + MORE_PREDICTORS, CELL_SIZES, 1 << 19, 9, True, 2),
+    8: Effort(_FINE, PREDICTORS + MORE_PREDICTORS, CELL_SIZES, 1 << 20, 12, True, 3),
+    9: Effort(_FINE, PREDICTORS + MORE_PREDICTORS, CELL_SIZES, 1 << 30, 19, True, 5),
 }
 DEFAULT_LEVEL = 5
 

@@ -153,14 +153,17 @@ def encode_residual(residual: np.ndarray, size: int, thorough: bool) -> bytes:
     whole = bytearray()
     put_varint(whole, CELL_SIZES.index(0))
     whole += _encode_whole(zigzag(residual), thorough)
-    if size == 0:
-        return bytes(whole)
+    return bytes(min(encode_cells(residual, size, thorough), whole, key=len)) if size else bytes(whole)
+
+
+def encode_cells(residual: np.ndarray, size: int, thorough: bool) -> bytes:
+    """As `encode_residual`, with cells of `size` values in any case."""
     out = bytearray()
     put_varint(out, CELL_SIZES.index(size))
     indices = cell_indices(residual, size)
     out += encode_stream(zigzag(side_information(indices)), signed=True, thorough=thorough)
     out += encode_groups(_group_cells(residual, size, indices), thorough)
-    return bytes(min(out, whole, key=len))
+    return bytes(out)
 
 
 def _encode_whole(unsigned: np.ndarray, thorough: bool) -> bytes:

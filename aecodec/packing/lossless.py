@@ -7,6 +7,7 @@ from aecodec.packing import zstd
 from aecodec.packing.varint import Cursor
 
 _SURE = 0.5
+_LIKELY, _ALIKE, _PART, _FAST_LEVEL = 0.85, 0.95, 1 << 18, 6
 PLAIN, SHUFFLED, DIFFERENCED, STORED = range(4)
 
 
@@ -23,10 +24,20 @@ def encode_bytes(array: np.ndarray, level: int, filters: bool = True) -> bytes:
     return bytes([kind]) + frame
 
 
-def surely_smaller(size: int, array: np.ndarray) -> bool:
-    """True if `size` is so far under a quick zstd's of a contiguous array that no usual level would reach it."""
-    little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-    return size < _SURE * zstd.quick_size(little.tobytes())
+def surely_smaller(size: int, array: np.ndarray, level: int = 0) -> bool:
+    """True if `size` is so far under a quick zstd's of a contiguous array that no usual level would reach it.
+
+    With the `level` that it is held against, a lead of less is enough where that level, on a part, is little better.
+    """
+    little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes()
+    quick = zstd.quick_size(little)
+    if size < _SURE * quick:
+        return True
+    if not 0 < level <= _FAST_LEVEL or size >= _LIKELY * quick:
+        return False
+    start = (len(little) - _PART) // 2 if len(little) > _PART else 0
+    part = little[start : start + _PART]
+    return len(zstd.compress(part, level)) > _ALIKE * zstd.quick_size(part)
 
 
 def decode_bytes(cursor: Cursor, dtype: np.dtype, count: int) -> np.ndarray:

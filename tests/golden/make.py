@@ -80,6 +80,14 @@ RECIPES: dict[str, dict] = {
         "compress": {"axes": "t", "metadata": {"unit": "K", "n": [1, None]}},
     },
     "appended": {"kind": "walk", "shape": [300], "dtype": "<i8", "append": [100, 250], "compress": {"axes": "t", "max_error": 2}},
+    "floats-fixed": {"kind": "smooth", "shape": [3, 16, 24], "dtype": "<f4", "compress": {"axes": "tyx"}},
+    "floats-classes": {"kind": "holes", "shape": [4, 12, 24], "dtype": ">f8", "compress": {"axes": "tyx"}},
+    "floats-ordered": {"kind": "magnitudes", "shape": [1500], "dtype": "<f4", "compress": {"axes": "t"}},
+    "hidden-decimal": {"kind": "hundredths", "shape": [3, 2, 16, 24], "dtype": "<f4", "compress": {"axes": "tcyx"}},
+    "hidden-affine": {"kind": "affine", "shape": [3, 16, 24], "dtype": "<f8", "compress": {"axes": "tyx"}},
+    "hidden-digits": {"kind": "digits", "shape": [3000], "dtype": "<f4", "compress": {"axes": "t"}},
+    "hidden-integers": {"kind": "sevens", "shape": [1500], "dtype": "<i4", "compress": {"axes": "t"}},
+    "hidden-wide": {"kind": "times", "shape": [1500], "dtype": "<u8", "compress": {"axes": "t"}},
     "highest-level": {
         "kind": "smooth",
         "shape": [6, 24, 32],
@@ -105,6 +113,14 @@ def array_of(kind: str, shape: tuple[int, ...], dtype: str) -> np.ndarray:
         values = random.normal(size=count) * 10.0 ** random.integers(-44, -36, count)
     elif kind == "sparse":
         values = (random.random(count) < 0.05) * 1.0
+    elif kind == "magnitudes":
+        values = np.exp(np.cumsum(random.normal(size=count) * 0.3))
+    elif kind == "digits":
+        values = np.array([float(f"{v:.2e}") for v in random.normal(size=count) ** 3])
+    elif kind == "sevens":
+        values = 7 * np.cumsum(random.integers(-20, 21, count)) + 3
+    elif kind == "times":
+        values = 1_600_000_000_000_000_000 + np.cumsum(random.integers(0, 1 << 20, count)) + np.arange(count) // 500 * 2**40
     elif kind == "walk":
         values = 100 + np.cumsum(random.normal(size=count) * 3)
     elif kind == "spread":
@@ -123,6 +139,10 @@ def array_of(kind: str, shape: tuple[int, ...], dtype: str) -> np.ndarray:
         if kind == "holes":
             values[1, 5:9, 3:20] = np.nan
             values[2, 7, 7], values[3, 8, 8] = np.inf, -np.inf
+    if kind in ("hundredths", "affine"):
+        whole = np.rint(smooth(values.reshape(shape)) * 8)
+        values = whole * 0.0018310826276035 + 281.123 if kind == "affine" else whole / 100
+        values[0, ..., 1, 2:5] = [np.pi, -0.0, np.inf]
     return values.reshape(shape).astype(dtype)
 
 
