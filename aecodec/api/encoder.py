@@ -67,8 +67,11 @@ class StreamEncoder:
         if self._options.fidelity.kind in ("max_error", "max_range_error"):
             self._options.fidelity.allowed_errors(self._spec.channels)
 
-    def write(self, slab: Any) -> None:
-        """Take a slab: an array with the file's dtype, axes and shape but for its length along the stream axis."""
+    def write(self, slab: Any, lasting: bool = False) -> None:
+        """Take a slab: an array with the file's dtype, axes and shape but for its length along the stream axis.
+
+        `lasting` says that nobody writes into its memory before `finish`; otherwise what is not encoded yet is copied.
+        """
         array = as_array(slab)
         if self._spec is None:
             self.declare(array.dtype, self._options.axes, array.shape)
@@ -85,9 +88,12 @@ class StreamEncoder:
             self._write_empty(canonical, length)
             return
         # The slab may be the caller's own buffer, which they may fill again.
-        self._pending.append(canonical.copy() if np.shares_memory(canonical, array) else canonical)
+        borrowed = not lasting and np.may_share_memory(canonical, array)
+        self._pending.append(canonical.copy() if borrowed and self._pool is not None else canonical)
         self._pending_length += length
         self._emit(final=False)
+        if borrowed and self._pending:
+            self._pending[-1] = self._pending[-1].copy()
 
     def finish(self) -> None:
         """Encode what is left and write index and end."""

@@ -1,6 +1,7 @@
 """Whole arrays, which may be memory maps: what only all of an array can tell, and its way into slabs."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ def compress_into(sink: Sink, array: np.ndarray, options: Options) -> None:
     """Write a whole array, which may be a memory map, to `sink`."""
     writer = StreamEncoder(ContainerWriter(sink), prepared(array, options))
     try:
-        feed(writer.write, array, axes_of(array, options))
+        feed(partial(writer.write, lasting=True), array, axes_of(array, options))
         writer.finish()
     finally:
         writer.stop()

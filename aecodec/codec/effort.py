@@ -3,13 +3,15 @@
 from dataclasses import dataclass
 
 from aecodec.errors import UsageError
-from aecodec.models.search import MORE_PREDICTORS, PREDICTORS
+from aecodec.models.search import COLUMNS_AXIS, MORE_PREDICTORS, PREDICTORS, ROWS_AXIS, STEPS_AXIS
 from aecodec.packing.contexts import CELL_SIZES
 
 
 @dataclass(frozen=True)
 class Effort:
-    """Latent steps as multiples of the lattice's, predictors and cells to compare, sample size, and zstd's own level."""
+    """Latent steps as multiples of the lattice's (none: no latents under a bound, and no model is fitted), predictors and cells
+    to compare, sample size, and zstd's own level.
+    """
 
     multiples: tuple[float, ...]
     predictors: tuple[int, ...]
@@ -18,13 +20,18 @@ class Effort:
     zstd_level: int
     thorough: bool
 
+    @property
+    def latents(self) -> bool:
+        """True if a model's latents are tried where every value has an error bound."""
+        return bool(self.multiples)
 
-_FAST = Effort((1.4,), (0, PREDICTORS[2]), (0, 64), 1 << 15, 1, False)
+
+_IN_PLANE = (0, COLUMNS_AXIS, ROWS_AXIS | COLUMNS_AXIS, STEPS_AXIS)  # what predicted.py takes in one pass
 _NORMAL = Effort((0.8, 1.1, 1.6, 2.8), PREDICTORS, CELL_SIZES, 1 << 16, 3, False)
 _FINE = (0.7, 0.85, 1.0, 1.2, 1.4, 1.7, 2.0, 2.4, 2.8, 3.4, 4.0)
 LEVELS = {
-    1: _FAST,
-    2: Effort(_FAST.multiples, PREDICTORS, (0, 64), 1 << 16, 1, False),
+    1: Effort((), _IN_PLANE, (0,), 1 << 13, 1, False),
+    2: Effort((), _IN_PLANE, (0, 64), 1 << 15, 1, False),
     3: Effort((1.0, 2.0), PREDICTORS, (0, 64), 1 << 16, 3, False),
     4: Effort((1.0, 1.4, 2.0), PREDICTORS, (0, 64), 1 << 17, 3, False),
     5: _NORMAL,

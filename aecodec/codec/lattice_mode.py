@@ -4,6 +4,7 @@ Body: flags byte; lattice steps (one float64, or one per channel); with latents 
 byte; residual section; then the sections that the flags name.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ import xxhash
 from aecodec.canonical import fill_missing
 from aecodec.codec.effort import Effort
 from aecodec.codec.model import Model, Origin
+from aecodec.codec.predicted_mode import encode_predicted
 from aecodec.codec.sections import apply_exceptions, decode_classes, encode_classes, encode_exceptions, non_finite_classes, put_back
 from aecodec.errors import DriftError, FormatError, ModelError
 from aecodec.lattice import (
@@ -19,13 +21,13 @@ from aecodec.lattice import (
     from_lattice,
     lattice_steps,
     lorenzo_residual,
-    lorenzo_restore,
     to_lattice,
     within_bound,
 )
 from aecodec.models.search import LatentChoice, choose_residual, choose_step
-from aecodec.packing.contexts import decode_latents, decode_residual, encode_latents, encode_residual
+from aecodec.packing.contexts import decode_latents, decode_narrow_residual, encode_latents, encode_residual
 from aecodec.packing.varint import Cursor, put_section, put_varint
+from aecodec.predicted import restored_values
 from aecodec.quantizer import quantize, symbol_limit
 
 LATENTS, CLASSES, EXCEPTIONS, CHECKSUM, PER_CHANNEL = 1, 2, 4, 8, 16
@@ -57,6 +59,10 @@ class _Chunk:
 
 def encode_lattice(array: np.ndarray, errors: np.ndarray, model: Model | None, effort: Effort, origin: Origin) -> bytes | None:
     """Canonical `array` -> body; None if no lattice serves it. `errors`: largest absolute error of each channel."""
+    if not effort.latents:
+        if (predicted := encode_predicted(array, errors, effort)) is not None:
+            return predicted
+        model = None
     classes = non_finite_classes(array)
     values = array if classes is None else fill_missing(array)
     steps = lattice_steps(errors, _peaks(values), array.dtype)
@@ -117,9 +123,9 @@ def decode_lattice(
     if predictor > 15:
         raise FormatError(f"chunk names unknown predictor {predictor}")
     section = cursor.section()
-    residual = decode_residual(section, int(np.prod(shape))).reshape(shape)
+    residual = decode_narrow_residual(section, math.prod(shape)).reshape(shape)
     section.end()
-    array = from_lattice(lorenzo_restore(residual, predictor), steps, dtype, x_hat)
+    array = restored_values(residual, steps, predictor, dtype, x_hat)
     classes = decode_classes(cursor.section(), shape) if flags & CLASSES else None
     if flags & CHECKSUM:
         check_output(cursor, array)

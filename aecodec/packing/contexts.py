@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from aecodec.packing.groups import GroupedSymbols, encode_groups
-from aecodec.packing.plan import is_geometric
+from aecodec.packing.plan import NEARLY_TYPICAL, TYPICAL, is_geometric
 from aecodec.packing.scale import INDICES, magnitude, scale_index
 from aecodec.packing.stream import decode_stream, encode_repeats, encode_stream, unzigzag, zigzag
 from aecodec.packing.varint import Cursor, put_varint
@@ -20,8 +20,9 @@ Bands = Sequence[tuple[int, float]]  # (end, spread): latents before `end` have 
 CELL_SIZES = (0, 16, 64, 256)  # values that share a scale index in a residual; 0: all of them
 _PRIOR = 0.5
 _TAIL = 1023
-_REPEATS_LEVEL = 5
+_REPEATS_LEVEL, _HASTY_REPEATS_LEVEL = 5, 1
 _TRIAL = 1 << 17
+_SAMPLE = 1 << 15
 _SMALLEST = 2.0**-8
 _MEMORY = 1.0 - 2.0**-5
 
@@ -148,50 +149,62 @@ def side_information(indices: np.ndarray) -> np.ndarray:
     return np.diff(indices.astype(np.int16), prepend=np.int16(0))
 
 
-def encode_residual(residual: np.ndarray, size: int, thorough: bool) -> bytes:
-    """1-D int32 residual -> bytes, with cells of `size` values (one of CELL_SIZES), or none if that turns out smaller."""
-    whole = bytearray()
-    put_varint(whole, CELL_SIZES.index(0))
-    whole += _encode_whole(zigzag(residual), thorough)
+def encode_residual(residual: np.ndarray, size: int, thorough: bool, hasty: bool = False) -> bytes:
+    """1-D signed residual of up to 32 bits -> bytes, with cells of `size` values (one of CELL_SIZES), or none if that turns out
+    smaller; `hasty`: layouts that are fast to pack and unpack.
+    """
+    whole = encode_whole(zigzag(residual), thorough, hasty)
     if size == 0:
-        return bytes(whole)
+        return whole
     out = bytearray()
     put_varint(out, CELL_SIZES.index(size))
+    residual = residual.astype(np.int32, copy=False)
     indices = cell_indices(residual, size)
     out += encode_stream(zigzag(side_information(indices)), signed=True, thorough=thorough)
     out += encode_groups(_group_cells(residual, size, indices), thorough)
     return bytes(min(out, whole, key=len))
 
 
-def _encode_whole(unsigned: np.ndarray, thorough: bool) -> bytes:
+def encode_whole(unsigned: np.ndarray, thorough: bool, hasty: bool = False) -> bytes:
+    """As `encode_residual` without cells, of a residual that is zigzagged already."""
+    return bytes([CELL_SIZES.index(0)]) + _encode_stream(unsigned, thorough, hasty)
+
+
+def _encode_stream(unsigned: np.ndarray, thorough: bool, hasty: bool) -> bytes:
     """A zigzagged residual as one stream.
 
     Zero regions and repeats, which no estimate foresees, are seen by trying; of a long residual, on a part of it.
     """
-    counts = np.bincount(np.minimum(unsigned, _TAIL), minlength=1)
-    if not unsigned.size or is_geometric(counts, signed=True):
-        return encode_stream(unsigned, signed=True, thorough=thorough)
+    sample = unsigned[:: max(1, unsigned.size // _SAMPLE)]
+    counts = np.bincount(np.minimum(sample, _TAIL), minlength=1)
+    if not unsigned.size or is_geometric(counts, signed=True, tolerance=NEARLY_TYPICAL if hasty else TYPICAL):
+        return encode_stream(unsigned, signed=True, thorough=thorough, hasty=hasty)
     layouts: list[Callable[[np.ndarray, bool], bytes]] = [
-        lambda part, all_nodes: encode_stream(part, signed=True, thorough=all_nodes),
-        lambda part, _: encode_repeats(part, _REPEATS_LEVEL),
+        lambda part, all_nodes: encode_stream(part, signed=True, thorough=all_nodes, hasty=hasty),
+        lambda part, _: encode_repeats(part, _HASTY_REPEATS_LEVEL if hasty else _REPEATS_LEVEL),
     ]
-    if 2 * int(counts[0]) > unsigned.size:
-        layouts.append(lambda part, all_nodes: encode_stream(part, thorough=all_nodes, gaps=True))
-    if thorough or unsigned.size <= 2 * _TRIAL:
+    if 2 * int(counts[0]) > sample.size:
+        layouts.append(lambda part, all_nodes: encode_stream(part, thorough=all_nodes, hasty=hasty, gaps=True))
+    trial = _TRIAL // 4 if hasty else _TRIAL
+    if thorough or unsigned.size <= 2 * trial:
         return min((layout(unsigned, True) for layout in layouts), key=len)
-    middle = (unsigned.size - _TRIAL) // 2
-    sizes = [len(layout(unsigned[middle : middle + _TRIAL], False)) for layout in layouts]
+    middle = (unsigned.size - trial) // 2
+    sizes = [len(layout(unsigned[middle : middle + trial], False)) for layout in layouts]
     return layouts[int(np.argmin(sizes))](unsigned, True)
 
 
 def decode_residual(cursor: Cursor, count: int) -> np.ndarray:
-    """The inverse of `encode_residual` for `count` values."""
+    """The inverse of `encode_residual` for `count` values; int32."""
+    return decode_narrow_residual(cursor, count).astype(np.int32, copy=False)
+
+
+def decode_narrow_residual(cursor: Cursor, count: int) -> np.ndarray:
+    """As `decode_residual`, in whichever of int8, int16 and int32 the values need."""
     size = CELL_SIZES[cursor.varint(len(CELL_SIZES) - 1)]
     if size == 0:
-        return unzigzag(decode_stream(cursor, count).astype(np.uint32))
+        return unzigzag(decode_stream(cursor, count))
     number = -(-count // size)
-    differences = unzigzag(decode_stream(cursor, number).astype(np.uint32))
-    indices = np.cumsum(differences, dtype=np.int32)
+    indices = np.cumsum(unzigzag(decode_stream(cursor, number)), dtype=np.int32)
     grouped = GroupedSymbols(cursor, number * size)
     cells = np.zeros((number, size), np.int32)
     for index in range(INDICES):

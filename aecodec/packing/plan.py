@@ -21,7 +21,7 @@ _BLOCK = 131072
 _CODE_LIMIT = 11
 _MANY = 24
 _REDUNDANCY = 0.03
-_TYPICAL = 0.03
+TYPICAL, NEARLY_TYPICAL = 0.03, 0.15  # entropy of a histogram and of a geometric one of its mean, relative difference
 _GOOD_ENOUGH = 1.002
 _EMPTIEST, _FULLEST = 3.4, 7.2  # bits a byte
 
@@ -64,12 +64,12 @@ def _geometric(mean: float, signed: bool) -> np.ndarray:
     return np.asarray((spread / (1.0 + spread)) ** pairs)
 
 
-def is_geometric(histogram: np.ndarray, signed: bool) -> bool:
+def is_geometric(histogram: np.ndarray, signed: bool, tolerance: float = TYPICAL) -> bool:
     """True if the values are coded about as well as their histogram allows by the plan for geometric ones of their mean."""
     p = histogram / histogram.sum()
     model = _geometric(max(float(p @ np.arange(p.size)), 2.0**-12), signed)
     h = entropy(p)
-    return abs(entropy(model / model.sum()) - h) < _TYPICAL * h
+    return abs(entropy(model / model.sum()) - h) < tolerance * h
 
 
 def _candidates(p: np.ndarray, count: int, price: float) -> Iterator[tuple[float, int, Callable[[], float]]]:

@@ -1,18 +1,26 @@
 """One stream of unsigned integers as a tree of byte layouts, each leaf a zstd frame (normative: FORMAT.md, "Streams")."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from aecodec.errors import FormatError
 from aecodec.packing import zstd
 from aecodec.packing.digits import pack_digits, packed_size, unpack_digits
-from aecodec.packing.plan import BYTES, CONSTANT, GAPS, JOINT, JOINT_FIRST, LOW_BITS, plan_for_histogram
+from aecodec.packing.plan import BYTES, CONSTANT, GAPS, HASTY, JOINT, JOINT_FIRST, LOW_BITS, THRIFTY, plan_for_histogram
 from aecodec.packing.plan_table import plan_for_mean
 from aecodec.packing.varint import Cursor, put_varint
 
 MAX_DEPTH = 16
-HASTY, NORMAL, THOROUGH = range(3)  # layout from the mean, time counting more; from the mean; from the histogram
 _SAMPLE = 1 << 14
 _STORED = 0
+
+
+class _Effort(NamedTuple):
+    """What decides on layouts: see `encode_stream`."""
+
+    thorough: bool = False
+    hasty: bool = False
 
 
 def zigzag(values: np.ndarray) -> np.ndarray:
@@ -36,11 +44,11 @@ def encode_stream(
 ) -> bytes:
     """Unsigned integers below 2**32 (1-D) -> bytes. The count is not stored; `signed` says that they are zigzagged.
 
-    The layout comes from the mean of the values (with `hasty`: the fastest of those that are nearly as small), or, if
-    `thorough`, from their histogram; with `gaps` the first is that of sparse streams.
+    The layout comes from the mean of the values, or, if `thorough`, from their histogram; with `hasty` it is the fastest
+    of those that are nearly as small; with `gaps` the first is that of sparse streams.
     """
     out = bytearray()
-    effort = THOROUGH if thorough else HASTY if hasty else NORMAL
+    effort = _Effort(thorough, hasty)
     if gaps and values.any():
         _encode_gaps(out, values, effort, 0)
     else:
@@ -60,7 +68,7 @@ def encode_repeats(values: np.ndarray, level: int) -> bytes:
     out.append(JOINT_FIRST + len(JOINT) - 1)
     digits = np.minimum(values, base - 1).astype(np.uint8)
     _put_frame(out, digits, level)
-    _encode(out, values.compress(digits == base - 1) - values.dtype.type(base - 1), False, NORMAL, 1)
+    _encode(out, values.compress(digits == base - 1) - values.dtype.type(base - 1), False, _Effort(), 1)
     return bytes(out)
 
 
@@ -69,7 +77,7 @@ def decode_stream(cursor: Cursor, count: int) -> np.ndarray:
     return _decode(cursor, count, 0)
 
 
-def _encode(out: bytearray, values: np.ndarray, signed: bool, effort: int, depth: int) -> None:
+def _encode(out: bytearray, values: np.ndarray, signed: bool, effort: _Effort, depth: int) -> None:
     maximum = int(values.max()) if values.size else 0
     values = _narrow(values, maximum)
     op = _plan(values, maximum, signed, effort) if depth < MAX_DEPTH - 4 else (BYTES if maximum < 256 else 7)
@@ -96,7 +104,7 @@ def _encode(out: bytearray, values: np.ndarray, signed: bool, effort: int, depth
             _encode(out, escaped, False, effort, depth + 1)
 
 
-def _encode_gaps(out: bytearray, values: np.ndarray, effort: int, depth: int) -> None:
+def _encode_gaps(out: bytearray, values: np.ndarray, effort: _Effort, depth: int) -> None:
     where = np.flatnonzero(values != 0)
     out.append(GAPS)
     put_varint(out, where.size)
@@ -110,17 +118,17 @@ def _encode_gaps(out: bytearray, values: np.ndarray, effort: int, depth: int) ->
     _encode(out, others, False, effort, depth + 1)
 
 
-def _plan(values: np.ndarray, maximum: int, signed: bool, effort: int) -> int:
+def _plan(values: np.ndarray, maximum: int, signed: bool, effort: _Effort) -> int:
     if maximum == 0:
         return CONSTANT
-    if effort == THOROUGH and maximum < 4096 and values.size >= 256:
+    if effort.thorough and maximum < 4096 and values.size >= 256:
         stride = max(1, values.size // _SAMPLE)
         sampled = values[::stride]
         histogram = np.bincount(sampled, minlength=maximum + 1).astype(np.float64)
         if histogram[-1] == 0:
             histogram[-1] = 0.5 / stride
-        return plan_for_histogram(histogram, values.size)
-    return plan_for_mean(_sum(values, maximum) / values.size, maximum, values.size, signed, effort == HASTY)
+        return plan_for_histogram(histogram, values.size, HASTY if effort.hasty else THRIFTY)
+    return plan_for_mean(_sum(values, maximum) / values.size, maximum, values.size, signed, effort.hasty)
 
 
 def _sum(values: np.ndarray, maximum: int) -> int:
