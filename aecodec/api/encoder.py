@@ -17,7 +17,6 @@ from aecodec.codec.chunk import ChunkCoder
 from aecodec.codec.model import Model
 from aecodec.container.writer import ContainerWriter
 from aecodec.errors import FidelityError, UsageError
-from aecodec.models.registry import is_shipped
 
 CHUNK_VALUES = 1 << 21
 _UNSEEN = 16  # a stream that goes on is taken to be this many times what has been seen
@@ -34,7 +33,7 @@ class StreamEncoder:
         self._pending_length = 0
         self._length = 0
         self._chunk_length = 1
-        self._pool = ThreadPoolExecutor(options.threads) if options.threads > 1 else None
+        self._pool: ThreadPoolExecutor | None = None  # until there is a second chunk
         self._queue: deque[tuple[int, int, Future[bytes]]] = deque()
 
     @property
@@ -89,7 +88,7 @@ class StreamEncoder:
             return
         # The slab may be the caller's own buffer, which they may fill again.
         borrowed = not lasting and np.may_share_memory(canonical, array)
-        self._pending.append(canonical.copy() if borrowed and self._pool is not None else canonical)
+        self._pending.append(canonical.copy() if borrowed and self._options.threads > 1 else canonical)
         self._pending_length += length
         self._emit(final=False)
         if borrowed and self._pending:
@@ -144,7 +143,8 @@ class StreamEncoder:
                 return
             self._begin(self._model(final))
         while self._pending_length >= self._chunk_length or (final and self._pending_length):
-            self._submit(self._next(spec.stream_axis, min(self._chunk_length, self._pending_length)))
+            canonical = self._next(spec.stream_axis, min(self._chunk_length, self._pending_length))
+            self._submit(canonical, alone=final and not self._pending_length and not self._queue)
 
     def _next(self, axis: int, length: int) -> np.ndarray:
         """The first `length` steps of the stream axis that are pending, as one canonical array."""
@@ -173,20 +173,22 @@ class StreamEncoder:
         self._coder = ChunkCoder(spec.real_dtype, options.fidelity, model, options.level)
         self._chunk_length = chunk_length(spec, model)
         embedded = None
-        if model is not None and (options.embed_model or (options.embed_model is None and not is_shipped(model.id))):
-            embedded = model.bundle.to_bytes()
+        if model is not None and (options.embed_model or (options.embed_model is None and not model.shipped)):
+            embedded = model.stored
         header = Header(spec, options.fidelity, model.id if model is not None else None)
         self._container.begin(header.to_json(), embedded, options.metadata)
 
-    def _submit(self, canonical: np.ndarray) -> None:
+    def _submit(self, canonical: np.ndarray, alone: bool) -> None:
         assert self._spec is not None
         assert self._coder is not None
         axis = self._spec.stream_axis
         length = canonical.shape[axis] // (self._spec.steps_per_sample if axis == 0 else 1)
         origin = (self._length if axis == 2 else 0, self._length if axis == 3 else 0)
-        if self._pool is None:
+        if alone or self._options.threads == 1:
             self._container.chunk(self._length, length, self._coder.encode(canonical, origin))
         else:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(self._options.threads)
             self._queue.append((self._length, length, self._pool.submit(self._coder.encode, canonical, origin)))
             while len(self._queue) > self._options.threads:
                 self._drain()

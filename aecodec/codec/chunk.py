@@ -40,7 +40,7 @@ class ChunkCoder:
 
     def encode(self, array: np.ndarray, origin: Origin = (0, 0)) -> bytes:
         """Canonical `array` (steps, channels, rows, columns), contiguous -> body."""
-        effort = effort_of(self.level)
+        effort = effort_of(self.level).for_size(array.size)
         if array.size == 0:
             return bytes([Mode.BYTES]) + encode_bytes(array, effort.zstd_level)
         if (constant := _constant(array)) is not None:

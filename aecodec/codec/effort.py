@@ -1,10 +1,12 @@
 """What each `level` tries: the only place where effort is traded for size."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aecodec.errors import UsageError
 from aecodec.models.search import COLUMNS_AXIS, MORE_PREDICTORS, PREDICTORS, ROWS_AXIS, STEPS_AXIS
 from aecodec.packing.contexts import CELL_SIZES
+
+_MESSAGE = 1 << 12  # values
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,13 @@ class Effort:
     def latents(self) -> bool:
         """True if a model's latents are tried where every value has an error bound."""
         return bool(self.multiples)
+
+    def for_size(self, values: int) -> "Effort":
+        """The effort for a chunk of so many values: of a message little is tried, since trying takes longer than coding."""
+        if values > _MESSAGE or self.thorough:
+            return self
+        middle = len(self.multiples) // 2
+        return replace(self, multiples=self.multiples[middle : middle + 1], cells=(0,))
 
 
 _IN_PLANE = (0, COLUMNS_AXIS, ROWS_AXIS | COLUMNS_AXIS, STEPS_AXIS)  # what predicted.py takes in one pass

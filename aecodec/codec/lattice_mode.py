@@ -24,8 +24,9 @@ from aecodec.lattice import (
     to_lattice,
     within_bound,
 )
-from aecodec.models.search import LatentChoice, choose_residual, choose_step
+from aecodec.models.search import LatentChoice, ResidualChoice, choose_residual, choose_step
 from aecodec.packing.contexts import decode_latents, decode_narrow_residual, encode_latents, encode_residual
+from aecodec.packing.estimate import latents_bits, residual_bits
 from aecodec.packing.varint import Cursor, put_section, put_varint
 from aecodec.predicted import restored_values
 from aecodec.quantizer import quantize, symbol_limit
@@ -180,7 +181,7 @@ def _choose(chunk: _Chunk, model: Model | None, effort: Effort) -> LatentChoice 
     indices = sample.indices()
     if indices is None:
         return None
-    alone = choose_residual(indices, effort.predictors, effort.cells)
+    alone = _choose_residual(indices, effort)
     best = LatentChoice(alone.bits, 0, alone)
     if model is None:
         return best
@@ -193,8 +194,27 @@ def _choose(chunk: _Chunk, model: Model | None, effort: Effort) -> LatentChoice 
         return sample.indices(model.reconstruct(symbols, step, sample.shape, sample.origin))
 
     y = model.latents(sample.values, sample.origin)
+    if len(steps) == 1:
+        symbols = quantize(y, steps[0], manifest.latent_unit, manifest.latent_limit)
+        left = residual_of(symbols, steps[0])
+        if left is None:
+            return best
+        residual = _choose_residual(left, effort)
+        bits = latents_bits(symbols, manifest.bands, steps[0] * manifest.latent_unit) + residual.bits
+        return LatentChoice(bits, steps[0], residual) if bits < best.bits else best
     found = choose_step(y, steps, latents, residual_of, effort.predictors, effort.cells)
     return min(best, found, key=lambda choice: choice.bits)
+
+
+def _choose_residual(indices: np.ndarray, effort: Effort) -> ResidualChoice:
+    """The cheapest way to code lattice `indices`, int32 of (steps, channels, rows, columns)."""
+    if len(effort.cells) > 1:
+        return choose_residual(indices, effort.predictors, effort.cells)
+    useful = sum(1 << axis for axis, size in enumerate(indices.shape) if size > 1)
+    cell = effort.cells[0]
+    masks = sorted({mask & useful for mask in effort.predictors})
+    choices = [ResidualChoice(residual_bits(lorenzo_residual(indices, mask).reshape(-1), cell), mask, cell) for mask in masks]
+    return min(choices, key=lambda choice: choice.bits)
 
 
 def sample_window(shape: tuple[int, ...], tile: tuple[int, int, int, int], budget: int) -> tuple[slice, slice, slice, slice]:

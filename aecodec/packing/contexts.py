@@ -23,6 +23,7 @@ _TAIL = 1023
 _REPEATS_LEVEL, _HASTY_REPEATS_LEVEL = 5, 1
 _TRIAL = 1 << 17
 _SAMPLE = 1 << 15
+_MESSAGE = 1 << 12  # values; so few are not worth the time that a plan from their histogram takes
 _SMALLEST = 2.0**-8
 _MEMORY = 1.0 - 2.0**-5
 
@@ -187,7 +188,7 @@ def _encode_stream(unsigned: np.ndarray, thorough: bool, hasty: bool) -> bytes:
         layouts.append(lambda part, all_nodes: encode_stream(part, thorough=all_nodes, hasty=hasty, gaps=True))
     trial = _TRIAL // 4 if hasty else _TRIAL
     if thorough or unsigned.size <= 2 * trial:
-        return min((layout(unsigned, True) for layout in layouts), key=len)
+        return min((layout(unsigned, thorough or unsigned.size > _MESSAGE) for layout in layouts), key=len)
     middle = (unsigned.size - trial) // 2
     sizes = [len(layout(unsigned[middle : middle + trial], False)) for layout in layouts]
     return layouts[int(np.argmin(sizes))](unsigned, True)

@@ -6,6 +6,7 @@ from aecodec.errors import FormatError
 from aecodec.packing import zstd
 from aecodec.packing.varint import Cursor
 
+_TINY = 8  # bytes that no zstd frame makes fewer
 _SURE = 0.5
 _LONG = 1 << 19  # bytes from which on an array is judged by samples
 _WINDOW, _WINDOWS, _SHARE = 1 << 14, 8, 32  # bytes of a window, how many at the least, the share of the bytes in them
@@ -18,6 +19,8 @@ PLAIN, SHUFFLED, DIFFERENCED, STORED = range(4)
 def encode_bytes(array: np.ndarray, level: int, filters: bool = True) -> bytes:
     """A contiguous array -> its filter byte and zstd frame at zstd's `level`; never larger than plain zstd's plus one byte."""
     flat = _bytes_of(array).reshape(-1, array.dtype.itemsize)
+    if flat.size <= _TINY:
+        return bytes([STORED]) + flat.tobytes()
     best = (PLAIN, zstd.compress(flat.reshape(-1).data, level))
     if filters:
         if array.dtype.itemsize > 1:
