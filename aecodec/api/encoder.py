@@ -14,11 +14,11 @@ from aecodec.api.reader import MAX_CHUNK_VALUES
 from aecodec.axes import guess_axes, parse_axes
 from aecodec.canonical import ArraySpec, as_array
 from aecodec.codec.chunk import ChunkCoder
+from aecodec.codec.effort import effort_of
 from aecodec.codec.model import Model
 from aecodec.container.writer import ContainerWriter
 from aecodec.errors import FidelityError, UsageError
 
-CHUNK_VALUES = 1 << 21
 _UNSEEN = 16  # a stream that goes on is taken to be this many times what has been seen
 
 
@@ -44,7 +44,7 @@ class StreamEncoder:
     def resume(self, spec: ArraySpec, coder: ChunkCoder) -> None:
         """Go on after an existing array of `spec` (with its length)."""
         self._spec, self._coder, self._length = spec.with_length(0), coder, spec.length
-        self._chunk_length = chunk_length(self._spec, coder.model)
+        self._chunk_length = chunk_length(self._spec, coder.model, coder.level)
 
     def declare(self, dtype: np.dtype, axes: str | None, shape: tuple[int, ...]) -> None:
         """Fix dtype, axes and the shape of a slab before any data: needed only where an array may turn out empty."""
@@ -138,7 +138,7 @@ class StreamEncoder:
         spec = self._spec
         assert spec is not None
         if self._coder is None and self._pending:
-            self._chunk_length = chunk_length(spec, self._options.model)
+            self._chunk_length = chunk_length(spec, self._options.model, self._options.level)
             if self._pending_length < self._chunk_length and not final:
                 return
             self._begin(self._model(final))
@@ -171,7 +171,7 @@ class StreamEncoder:
         options, spec = self._options, self._spec
         assert spec is not None
         self._coder = ChunkCoder(spec.real_dtype, options.fidelity, model, options.level)
-        self._chunk_length = chunk_length(spec, model)
+        self._chunk_length = chunk_length(spec, model, options.level)
         embedded = None
         if model is not None and (options.embed_model or (options.embed_model is None and not model.shipped)):
             embedded = model.stored
@@ -199,12 +199,12 @@ class StreamEncoder:
         self._container.chunk(start, length, future.result())
 
 
-def chunk_length(spec: ArraySpec, model: Model | None) -> int:
-    """Steps of the stream axis in a chunk: about CHUNK_VALUES values, and whole tiles of the model."""
+def chunk_length(spec: ArraySpec, model: Model | None, level: int) -> int:
+    """Steps of the stream axis in a chunk: about as many values as the level has in one, and whole tiles of the model."""
     if spec.axes.stream is None:
         return 1
     sample = max(1, math.prod(spec.with_length(1).canonical_shape))
-    length = max(1, CHUNK_VALUES // sample)
+    length = max(1, effort_of(level).chunk_values // sample)
     unit = 16 if spec.stream_axis != 0 else 1
     if model is not None:
         tile = model.manifest.tile[spec.stream_axis]

@@ -1,4 +1,8 @@
-"""What each `level` tries: the only place where effort is traded for size."""
+"""What each `level` tries: the only place where effort is traded for size.
+
+Levels 1 and 2 code no latents under an error bound and have no model fitted: what they predict with is chosen on a small piece,
+and their lattice is one whose bound is proven beforehand (predicted_mode.py).
+"""
 
 from dataclasses import dataclass, replace
 
@@ -26,6 +30,11 @@ class Effort:
     def latents(self) -> bool:
         """True if a model's latents are tried where every value has an error bound."""
         return bool(self.multiples)
+
+    @property
+    def chunk_values(self) -> int:
+        """About how many values a chunk has; without latents less, since one layout then serves all its residual."""
+        return 1 << 21 if self.latents else 1 << 20
 
     def for_size(self, values: int) -> "Effort":
         """The effort for a chunk of so many values: of a message little is tried, since trying takes longer than coding."""
