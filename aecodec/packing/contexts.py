@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from aecodec.packing.groups import GroupedSymbols, encode_groups
-from aecodec.packing.plan import NEARLY_TYPICAL, TYPICAL, is_geometric
+from aecodec.packing.plan import GAPS, NEARLY_TYPICAL, TYPICAL, is_geometric
 from aecodec.packing.scale import INDICES, magnitude, scale_index
 from aecodec.packing.stream import decode_stream, encode_repeats, encode_stream, unzigzag, zigzag
 from aecodec.packing.varint import Cursor, put_varint
@@ -135,14 +135,18 @@ def decode_latents(cursor: Cursor, grid: tuple[int, int, int, int], bands: Bands
 
 
 def cell_indices(residual: np.ndarray, size: int) -> np.ndarray:
-    """Scale index of each run of `size` values of a 1-D int32 residual."""
+    """Scale index of each run of `size` values of a 1-D signed residual."""
     cells = magnitude(np.pad(residual, (0, -residual.size % size)).reshape(-1, size))
     return scale_index(np.maximum(cells.sum(axis=1, dtype=np.int64) * (1.0 / size), _SMALLEST))
 
 
 def _group_cells(residual: np.ndarray, size: int, indices: np.ndarray) -> list[list[np.ndarray]]:
     cells = np.pad(residual, (0, -residual.size % size)).reshape(-1, size)
-    return [[cells[indices == i].reshape(-1)] if (indices == i).any() else [] for i in range(INDICES)]
+    order = np.argsort(indices, kind="stable")
+    ordered = cells.take(order, axis=0)
+    ends = np.cumsum(np.bincount(indices, minlength=INDICES))
+    groups = np.split(ordered, ends[:-1])
+    return [[group.reshape(-1)] if group.size else [] for group in groups]
 
 
 def side_information(indices: np.ndarray) -> np.ndarray:
@@ -159,7 +163,6 @@ def encode_residual(residual: np.ndarray, size: int, thorough: bool, hasty: bool
         return whole
     out = bytearray()
     put_varint(out, CELL_SIZES.index(size))
-    residual = residual.astype(np.int32, copy=False)
     indices = cell_indices(residual, size)
     out += encode_stream(zigzag(side_information(indices)), signed=True, thorough=thorough)
     out += encode_groups(_group_cells(residual, size, indices), thorough)
@@ -185,7 +188,7 @@ def _encode_stream(unsigned: np.ndarray, thorough: bool, hasty: bool) -> bytes:
         lambda part, _: encode_repeats(part, _HASTY_REPEATS_LEVEL if hasty else _REPEATS_LEVEL),
     ]
     if 2 * int(counts[0]) > sample.size:
-        layouts.append(lambda part, all_nodes: encode_stream(part, thorough=all_nodes, hasty=hasty, gaps=True))
+        layouts.append(lambda part, all_nodes: encode_stream(part, thorough=all_nodes, hasty=hasty, layout=GAPS))
     trial = _TRIAL // 4 if hasty else _TRIAL
     if thorough or unsigned.size <= 2 * trial:
         return min((layout(unsigned, thorough or unsigned.size > _MESSAGE) for layout in layouts), key=len)
@@ -207,10 +210,13 @@ def decode_narrow_residual(cursor: Cursor, count: int) -> np.ndarray:
     number = -(-count // size)
     indices = np.cumsum(unzigzag(decode_stream(cursor, number)), dtype=np.int32)
     grouped = GroupedSymbols(cursor, number * size)
-    cells = np.zeros((number, size), np.int32)
-    for index in range(INDICES):
-        chosen = np.flatnonzero(indices == index)
-        if chosen.size:
-            cells[chosen] = grouped.take(index, chosen.size * size).reshape(-1, size)
+    counts = np.bincount(np.clip(indices, -1, INDICES) + 1, minlength=INDICES + 2)[1:-1]
+    parts = [grouped.take(index, int(counts[index]) * size) for index in np.flatnonzero(counts).tolist()]
     grouped.end()
+    ordered = np.concatenate(parts).reshape(-1, size) if parts else np.zeros((0, size), np.int8)
+    cells = np.empty((number, size), ordered.dtype)
+    if len(ordered) < number:  # what a corrupt index names does not exist
+        cells[...] = 0
+    known = np.flatnonzero((indices >= 0) & (indices < INDICES))
+    cells[known[np.argsort(indices[known], kind="stable")]] = ordered
     return cells.reshape(-1)[:count]

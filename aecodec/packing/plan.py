@@ -26,8 +26,8 @@ _GOOD_ENOUGH = 1.002
 _EMPTIEST, _FULLEST = 3.4, 7.2  # bits a byte
 
 # Time in ns a value, packing and unpacking together: measured with numpy and zstd on one core.
-_BYTES_TIME, _JOINT_TIME, _ESCAPE_TIME, _LOW_TIME, _GAPS_TIME, _GAP_TIME = 1.5, 1.4, 9.0, 4.0, 1.0, 16.0
-THRIFTY, HASTY = 0.002, 0.012  # bits that a nanosecond is worth
+_BYTES_TIME, _JOINT_TIME, _ESCAPE_TIME, _LOW_TIME, _GAPS_TIME, _GAP_TIME = 1.5, 1.4, 9.0, 4.0, 0.8, 11.0
+THRIFTY, HASTY = 0.0012, 0.008  # bits that a nanosecond is worth
 
 
 def entropy(p: np.ndarray) -> float:
@@ -51,9 +51,24 @@ def plan_for_histogram(histogram: np.ndarray, count: int, haste: float = THRIFTY
     return best
 
 
-def plan_for_geometric(step: int, magnitude: int, signed: bool, haste: float) -> int:
-    """Op for about 8**magnitude geometric values of mean 2**((step + 0.5) / 4); `signed` if they are zigzagged."""
-    return plan_for_histogram(_geometric(2.0 ** ((step + 0.5) / 4), signed), 8**magnitude, haste)
+def layouts_of_geometric(step: int, signed: bool) -> tuple[np.ndarray, list[tuple[int, float]]]:
+    """Probabilities of geometric values of mean 2**((step + 0.5) / 4), in pairs of equals if `signed`, and (op, ns a value) of the
+    layouts that come into question for many of them.
+    """
+    p = _geometric(2.0 ** ((step + 0.5) / 4), signed)
+    p /= p.sum()
+    return p, [(op, _time(op, p)) for _, op, _ in _candidates(p, 1 << 20, 0.0)]
+
+
+def _time(op: int, p: np.ndarray) -> float:
+    """Time of a layout in ns a value."""
+    if op == BYTES:
+        return _BYTES_TIME
+    if op == GAPS:
+        return _GAPS_TIME + _GAP_TIME * (1.0 - float(p[0]))
+    if op in LOW_BITS:
+        return _LOW_TIME
+    return _JOINT_TIME + _ESCAPE_TIME * float(p[JOINT[op - JOINT_FIRST][0] - 1 :].sum())
 
 
 def _geometric(mean: float, signed: bool) -> np.ndarray:
@@ -78,7 +93,7 @@ def _candidates(p: np.ndarray, count: int, price: float) -> Iterator[tuple[float
     `price`: bits for a nanosecond spent on every value.
     """
     if p.size <= 256:
-        time = price * _BYTES_TIME
+        time = price * _time(BYTES, p)
         yield count * entropy(p) + time, BYTES, lambda: _leaf(p, count) + time
     for i, (base, per_byte) in enumerate(JOINT):
         if (base <= p.size or base == 2) and (per_byte > 1 or base < p.size):
@@ -87,14 +102,14 @@ def _candidates(p: np.ndarray, count: int, price: float) -> Iterator[tuple[float
         if p.size > 6 << bits:
             high = np.pad(p, (0, -p.size % (1 << bits))).reshape(-1, 1 << bits).sum(1)
             if (h := entropy(high)) >= 1.5:
-                cost = count * bits + 16 + _child(count, h, high.size) + price * _LOW_TIME
+                cost = count * bits + 16 + _child(count, h, high.size) + price * _time(op, p)
                 yield cost, op, partial(float, cost)
     if p[0] > 0.6:
         rest = 1.0 - p[0]
         n = count * rest
         gaps = entropy(np.array([rest, p[0]])) / rest
         cost = 24 + _child(n, gaps, min(n, 8 / rest)) + _child(n, entropy(p[1:] / rest), p.size - 1)
-        cost += price * (_GAPS_TIME + _GAP_TIME * rest)
+        cost += price * _time(GAPS, p)
         yield cost, GAPS, partial(float, cost)
 
 
@@ -110,7 +125,7 @@ def _joint_candidate(
         return
     rest = p[base - 1 :] / escaped if escaped > 0 else p[:1]
     child = _child(count * escaped, entropy(rest), rest.size) if escaped > 0 else 0.0
-    child += price * (_JOINT_TIME + _ESCAPE_TIME * escaped)
+    child += price * _time(op, p)
 
     def cost() -> float:
         joint = digit

@@ -40,19 +40,16 @@ def unzigzag(values: np.ndarray) -> np.ndarray:
 
 
 def encode_stream(
-    values: np.ndarray, *, signed: bool = False, thorough: bool = False, hasty: bool = False, gaps: bool = False
+    values: np.ndarray, *, signed: bool = False, thorough: bool = False, hasty: bool = False, layout: int | None = None
 ) -> bytes:
     """Unsigned integers below 2**32 (1-D) -> bytes. The count is not stored; `signed` says that they are zigzagged.
 
     The layout comes from the mean of the values, or, if `thorough`, from their histogram; with `hasty` it is the fastest
-    of those that are nearly as small; with `gaps` the first is that of sparse streams.
+    of those that are nearly as small. `layout` is the op of the root, of one that can hold the values.
     """
     out = bytearray()
     effort = _Effort(thorough, hasty)
-    if gaps and values.any():
-        _encode_gaps(out, values, effort, 0)
-    else:
-        _encode(out, values, signed, effort, 0)
+    _encode(out, values, signed, effort, 0, layout)
     return bytes(out)
 
 
@@ -77,10 +74,11 @@ def decode_stream(cursor: Cursor, count: int) -> np.ndarray:
     return _decode(cursor, count, 0)
 
 
-def _encode(out: bytearray, values: np.ndarray, signed: bool, effort: _Effort, depth: int) -> None:
+def _encode(out: bytearray, values: np.ndarray, signed: bool, effort: _Effort, depth: int, layout: int | None = None) -> None:
     maximum = int(values.max()) if values.size else 0
     values = _narrow(values, maximum)
     op = _plan(values, maximum, signed, effort) if depth < MAX_DEPTH - 4 else (BYTES if maximum < 256 else 7)
+    op = layout if layout is not None and maximum else op
     if op == GAPS:
         _encode_gaps(out, values, effort, depth)
         return
