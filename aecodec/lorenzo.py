@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 STEPS, CHANNELS, ROWS, COLUMNS = 1, 2, 4, 8
-_BLOCK_VALUES = 1 << 16
+_BLOCK_VALUES, _SUMMED_VALUES = 1 << 16, 1 << 18  # a piece going in, and coming out, where long runs count for more
 _SHORT = 64  # values a step below which numpy's own running sum is faster than one addition a step
 
 Shape = tuple[int, int, int]
@@ -30,13 +30,13 @@ def as_planes(shape: tuple[int, ...], mask: int) -> tuple[Shape, bool, bool] | N
     return None
 
 
-def plane_blocks(planes: Shape) -> Iterator[tuple[slice, slice, bool]]:
-    """Planes and rows of each piece in turn, and whether the piece begins inside a plane."""
+def plane_blocks(planes: Shape, values: int = _BLOCK_VALUES) -> Iterator[tuple[slice, slice, bool]]:
+    """Planes and rows of each piece of about `values` values in turn, and whether the piece begins inside a plane."""
     count, rows, columns = planes
     if not count * rows * columns:
         return
-    group = max(1, _BLOCK_VALUES // (rows * columns))
-    band = rows if rows * columns <= 2 * _BLOCK_VALUES else max(1, _BLOCK_VALUES // columns)
+    group = max(1, values // (rows * columns))
+    band = rows if rows * columns <= 2 * values else max(1, values // columns)
     for plane in range(0, count, group):
         for row in range(0, rows, band):
             yield slice(plane, plane + group), slice(row, min(row + band, rows)), row > 0
@@ -63,7 +63,7 @@ def restored_blocks(residual: np.ndarray, along_rows: bool, along_columns: bool)
     planes, rows, columns = residual.shape
     last: np.ndarray | None = None
     buffer: np.ndarray = np.empty(0, np.int32)
-    for group, band, inside in plane_blocks((planes, rows, columns)):
+    for group, band, inside in plane_blocks((planes, rows, columns), _SUMMED_VALUES):
         part = residual[group, band]
         if buffer.size < part.size:
             buffer = np.empty(part.size, np.int32)
