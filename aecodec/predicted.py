@@ -13,7 +13,7 @@ from aecodec.lorenzo import Shape, as_planes, differences, lorenzo_restore, plan
 
 _LARGEST_LOSS = 1 / 64  # of the error, given up for rounding in float32; beyond, float64 is worth its time
 _SINGLE_EPSILON, _DOUBLE_EPSILON = 2.0**-23, 2.0**-52
-_SINGLE_RANGE = 2.0**100
+_SINGLE_RANGE, _DOUBLE_RANGE = 2.0**100, 2.0**900  # beyond, steps or products might leave the normal numbers
 _INTEGER_RANGE = 2**30
 
 
@@ -44,7 +44,8 @@ def safe_lattice(errors: np.ndarray, low: np.ndarray, high: np.ndarray, dtype: n
         single = dtype.itemsize <= 4 and _single_serves(errors, peaks)
         working = np.dtype(np.float32) if single else np.dtype(np.float64)
         loss = _rounding_loss(_SINGLE_EPSILON if single else _DOUBLE_EPSILON, errors, peaks)
-        if not (loss < errors * (_LARGEST_LOSS * 2)).all():
+        normal = (errors > 1 / _DOUBLE_RANGE) & (errors < _DOUBLE_RANGE) & (peaks < _DOUBLE_RANGE)
+        if not (normal & (loss < errors * (_LARGEST_LOSS * 2))).all():
             return None
         steps = lattice_steps(errors - loss, peaks, dtype)
         if dtype.itemsize <= 4:

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from aecodec.codec.chunk import ChunkCoder, Mode
@@ -29,6 +29,7 @@ def lattice_for(array, errors):
     st.integers(4, 22),
     st.sampled_from(["f4", "f8"]),
 )
+@example([0.0], 0, 3.3602534718724276e-307, 7, "f8")
 @settings(deadline=None, max_examples=300)
 def test_every_float_is_within_the_error_in_exact_arithmetic(values, exponent, offset, bits, dtype):
     array = ((np.array(values) + offset) * 2.0**exponent).astype(dtype).reshape(1, 1, 1, -1)
@@ -125,4 +126,5 @@ def test_no_lattice_where_the_bound_cannot_be_proven():
     assert lattice_for(np.array([1e6, 1], "f4").reshape(1, 1, 1, 2), [1e-3]) is None
     assert lattice_for(np.array([1, 2], "f4").reshape(1, 1, 1, 2), [0.0]) is None
     assert lattice_for(np.array([2**62, 0], "i8").reshape(1, 1, 1, 2), [1.0]) is None
+    assert lattice_for(np.array([3e-307, 0.0]).reshape(1, 1, 1, 2), [2e-309]) is None
     assert lattice_for(np.array([1.0, 1e300]).reshape(1, 1, 1, 2), [1e-3]) is None
