@@ -1,7 +1,7 @@
 """What each `level` tries: the only place where effort is traded for size.
 
 Levels 1 and 2 code no latents under an error bound and have no model fitted: what they predict with is chosen on a small piece,
-and their lattice is one whose bound is proven beforehand (predicted_mode.py).
+and their lattice is one whose bound is proven beforehand (fast_mode.py).
 """
 
 from dataclasses import dataclass, replace
@@ -44,7 +44,7 @@ class Effort:
         return replace(self, multiples=self.multiples[middle : middle + 1], cells=(0,))
 
 
-_IN_PLANE = (0, COLUMNS_AXIS, ROWS_AXIS | COLUMNS_AXIS, STEPS_AXIS)  # what predicted.py takes in one pass
+_IN_PLANE = (0, COLUMNS_AXIS, ROWS_AXIS | COLUMNS_AXIS, STEPS_AXIS)  # what fast_lattice.py takes in one pass
 _NORMAL = Effort((0.8, 1.1, 1.6, 2.8), PREDICTORS, CELL_SIZES, 1 << 16, 3, False)
 _FINE = (0.7, 0.85, 1.0, 1.2, 1.4, 1.7, 2.0, 2.4, 2.8, 3.4, 4.0)
 LEVELS = {

@@ -12,10 +12,11 @@ import xxhash
 
 from aecodec.canonical import fill_missing
 from aecodec.codec.effort import Effort
+from aecodec.codec.fast_mode import encode_fast
 from aecodec.codec.model import Model, Origin
-from aecodec.codec.predicted_mode import encode_predicted
 from aecodec.codec.sections import apply_exceptions, decode_classes, encode_classes, encode_exceptions, non_finite_classes, put_back
 from aecodec.errors import DriftError, FormatError, ModelError
+from aecodec.fast_lattice import restored_values
 from aecodec.lattice import (
     LARGEST_INTEGER_STEP,
     from_lattice,
@@ -28,7 +29,6 @@ from aecodec.models.search import LatentChoice, ResidualChoice, choose_residual,
 from aecodec.packing.contexts import decode_latents, decode_narrow_residual, encode_latents, encode_residual
 from aecodec.packing.estimate import latents_bits, residual_bits
 from aecodec.packing.varint import Cursor, put_section, put_varint
-from aecodec.predicted import restored_values
 from aecodec.quantizer import quantize, symbol_limit
 
 LATENTS, CLASSES, EXCEPTIONS, CHECKSUM, PER_CHANNEL = 1, 2, 4, 8, 16
@@ -61,8 +61,8 @@ class _Chunk:
 def encode_lattice(array: np.ndarray, errors: np.ndarray, model: Model | None, effort: Effort, origin: Origin) -> bytes | None:
     """Canonical `array` -> body; None if no lattice serves it. `errors`: largest absolute error of each channel."""
     if not effort.latents:
-        if (predicted := encode_predicted(array, errors, effort)) is not None:
-            return predicted
+        if (body := encode_fast(array, errors, effort)) is not None:
+            return body
         model = None
     classes = non_finite_classes(array)
     values = array if classes is None else fill_missing(array)

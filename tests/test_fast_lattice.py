@@ -8,11 +8,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from aecodec.codec.chunk import ChunkCoder, Mode
+from aecodec.fast_lattice import predicted_residual, restored_values, safe_lattice
 from aecodec.fidelity import fidelity_from_options
 from aecodec.lattice import from_lattice
 from aecodec.lorenzo import as_planes, lorenzo_restore
 from aecodec.packing.stream import zigzag
-from aecodec.predicted import predicted_residual, restored_values, safe_lattice
 
 MASKS = (0, 1, 4, 8, 12)
 

@@ -8,16 +8,16 @@ import numpy as np
 from aecodec.canonical import fill_missing
 from aecodec.codec.effort import Effort
 from aecodec.codec.sections import encode_classes, non_finite_classes
+from aecodec.fast_lattice import SafeLattice, predicted_residual, safe_lattice
 from aecodec.lorenzo import as_planes
 from aecodec.packing.contexts import encode_residual, encode_whole
 from aecodec.packing.estimate import residual_bits
 from aecodec.packing.varint import put_section
-from aecodec.predicted import SafeLattice, predicted_residual, safe_lattice
 
 CLASSES, PER_CHANNEL = 2, 16
 
 
-def encode_predicted(array: np.ndarray, errors: np.ndarray, effort: Effort) -> bytes | None:
+def encode_fast(array: np.ndarray, errors: np.ndarray, effort: Effort) -> bytes | None:
     """Canonical `array` -> body; None where the bound cannot be proven. `errors`: largest absolute error of each channel."""
     values, classes = array, None
     low, high = _range(values)
