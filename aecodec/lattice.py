@@ -1,7 +1,6 @@
-"""The integer lattice that makes an error bound hold by construction, and Lorenzo prediction on it.
+"""The integer lattice that makes an error bound hold by construction.
 
-Source of the predictor: Ibarria et al., "Out-of-core compression and decompression of large n-dimensional scalar fields"
-(2003). All arithmetic on lattice indices is int32 with wrap-around, which differences and sums undo exactly.
+All arithmetic on lattice indices is int32 with wrap-around, which the differences and sums of lorenzo.py undo exactly.
 """
 
 import math
@@ -9,10 +8,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from aecodec.lorenzo import lorenzo_residual as lorenzo_residual
+from aecodec.lorenzo import lorenzo_restore as lorenzo_restore
+
 INDEX_LIMIT = 2**31 - 1
 LARGEST_INTEGER_STEP = 2.0**53
 _INTEGER_LIMIT = 2**61
 _BLOCK_VALUES = 1 << 15
+_EXACT_SINGLE = 2**24
+_SMALLEST_SINGLE = 2.0**-100
 _GUARD = 1.0 - 2.0**-40  # keeps values that round at a midpoint inside the bound
 
 
@@ -83,20 +87,55 @@ def from_lattice(indices: np.ndarray, steps: np.ndarray, dtype: np.dtype, base: 
     values = np.empty(indices.shape, dtype)
     scale = steps.reshape(1, -1, 1, 1)
     for part in _blocks(indices.shape):
-        here = None if base is None else base[part]
-        if dtype.kind in "iu":
-            info = np.iinfo(dtype)
-            whole = indices[part] * scale.astype(np.int64)
-            if here is not None:
-                whole += _integer_base(here)
-            values[part] = np.clip(whole, info.min, min(info.max, 2**63 - 1))
-        else:
-            with np.errstate(over="ignore", invalid="ignore"):
-                reals = indices[part] * scale
-                if here is not None:
-                    reals += here
-                values[part] = reals
+        put_values(indices[part], scale, values[part], None if base is None else base[part])
     return values
+
+
+def put_values(indices: np.ndarray, scale: np.ndarray, out: np.ndarray, base: np.ndarray | None = None) -> None:
+    """Write the values at lattice `indices` into `out` of the same shape; `scale` (float64) broadcasts to it."""
+    if out.dtype.kind in "iu":
+        _put_integers(indices, scale.astype(np.int64), out, base)
+        return
+    with np.errstate(over="ignore", invalid="ignore"):
+        if base is None and out.dtype == np.float32 and is_single(scale) and _within(indices, _EXACT_SINGLE):
+            # Whole numbers below 2**24 times a float32: rounded once, to the same bits as by way of float64.
+            out[...] = indices
+            out *= scale.astype(np.float32)
+            return
+        reals = indices * scale
+        if base is not None:
+            reals += base
+        out[...] = reals
+
+
+def _put_integers(indices: np.ndarray, scale: np.ndarray, out: np.ndarray, base: np.ndarray | None) -> None:
+    info = np.iinfo(out.dtype)
+    low, high = info.min, min(info.max, 2**63 - 1)
+    if base is None and out.dtype.itemsize < 4 and indices.dtype == np.int32 and scale.max(initial=1) == 1:
+        np.clip(indices, low, high, out=out, casting="unsafe")
+        return
+    whole = indices * scale
+    if base is not None:
+        whole += _integer_base(base)
+    out[...] = np.clip(whole, low, high, out=whole)
+
+
+def is_single(scale: np.ndarray) -> bool:
+    """True if all lattice steps are float32 numbers, so far from its limits that no product leaves its normal range."""
+    single = scale.astype(np.float32)
+    return bool(((single == scale) & (single > _SMALLEST_SINGLE) & (single < 1 / _SMALLEST_SINGLE)).all())
+
+
+def single_below(steps: np.ndarray) -> np.ndarray:
+    """Each step as the next float32 number that is not above it, where that is in its normal range; float64."""
+    with np.errstate(over="ignore"):
+        single = steps.astype(np.float32)
+        single = np.where(single > steps, np.nextafter(single, np.float32(0)), single).astype(np.float64)
+    return np.where((single > _SMALLEST_SINGLE) & (single < 1 / _SMALLEST_SINGLE), single, steps)
+
+
+def _within(indices: np.ndarray, limit: int) -> bool:
+    return not indices.size or (int(indices.min()) >= -limit and int(indices.max()) <= limit)
 
 
 def within_bound(array: np.ndarray, restored: np.ndarray, errors: np.ndarray) -> np.ndarray:
@@ -123,31 +162,3 @@ def _blocks(shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
     length = max(1, _BLOCK_VALUES * shape[axis] // max(1, math.prod(shape)))
     for start in range(0, shape[axis] if math.prod(shape) else 0, length):
         yield (slice(None),) * axis + (slice(start, start + length),)
-
-
-def lorenzo_residual(indices: np.ndarray, mask: int) -> np.ndarray:
-    """What the Lorenzo predictor over the axes in `mask` (bit i: axis i) leaves of int32 `indices`."""
-    residual = indices
-    for axis in range(indices.ndim):
-        if mask >> axis & 1 and indices.shape[axis] > 1:
-            later, earlier = _shifted(axis, indices.ndim)
-            difference = residual.copy()
-            np.subtract(residual[later], residual[earlier], out=difference[later])
-            residual = difference
-    return residual
-
-
-def lorenzo_restore(residual: np.ndarray, mask: int) -> np.ndarray:
-    """The inverse of `lorenzo_residual`."""
-    indices = residual
-    for axis in range(residual.ndim):
-        if mask >> axis & 1 and residual.shape[axis] > 1:
-            indices = np.cumsum(indices, axis=axis, dtype=np.int32)
-    return indices
-
-
-def _shifted(axis: int, ndim: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    later = [slice(None)] * ndim
-    earlier = [slice(None)] * ndim
-    later[axis], earlier[axis] = slice(1, None), slice(None, -1)
-    return tuple(later), tuple(earlier)

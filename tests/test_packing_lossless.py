@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aecodec.errors import FormatError, TruncatedError
-from aecodec.packing.lossless import DIFFERENCED, PLAIN, SHUFFLED, STORED, decode_bytes, encode_bytes
+from aecodec.packing.lossless import DIFFERENCED, PLAIN, SHUFFLED, STORED, decode_bytes, encode_bytes, surely_smaller
 from aecodec.packing.varint import Cursor
 
 LEVEL = 3
@@ -98,3 +98,18 @@ def test_every_truncation_is_a_format_error(seed):
 def test_any_bytes_give_values_or_a_format_error(data, count, dtype):
     with contextlib.suppress(FormatError):
         assert decode_bytes(Cursor(data), np.dtype(dtype), count).shape == (count,)
+
+
+def test_a_long_array_that_repeats_itself_far_away_is_held_against_zstd_itself():
+    noise = np.random.default_rng(0).integers(0, 2**32, 1 << 19, dtype=np.uint32)
+    assert surely_smaller(noise.nbytes // 4, noise)
+    assert not surely_smaller(noise.nbytes // 4 * 3, noise)
+    repeated = np.concatenate([noise[:100_003]] * 5)
+    assert not surely_smaller(repeated.nbytes // 4, repeated)
+    assert surely_smaller(repeated.nbytes // 20, repeated)
+
+
+def test_a_long_array_of_few_values_is_held_against_zstd_itself():
+    few = np.random.default_rng(0).integers(0, 2, 1 << 19).astype(np.float64)
+    assert not surely_smaller(few.nbytes // 20, few)
+    assert surely_smaller(few.nbytes // 200, few)

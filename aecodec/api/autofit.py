@@ -16,7 +16,7 @@ _PIECES = 8
 
 
 def wants_fit(options: Options) -> bool:
-    """True if a model may be fitted: none was given or forbidden, and the fidelity has a use for latents."""
+    """True if a model may be fitted: none was given or forbidden, and level and fidelity have a use for latents."""
     given = options.model is not None or options.no_model
     return not given and options.fidelity.kind not in ("lossless", "max_point_error")
 

@@ -14,12 +14,11 @@ from aecodec.api.reader import MAX_CHUNK_VALUES
 from aecodec.axes import guess_axes, parse_axes
 from aecodec.canonical import ArraySpec, as_array
 from aecodec.codec.chunk import ChunkCoder
+from aecodec.codec.effort import effort_of
 from aecodec.codec.model import Model
 from aecodec.container.writer import ContainerWriter
 from aecodec.errors import FidelityError, UsageError
-from aecodec.models.registry import is_shipped
 
-CHUNK_VALUES = 1 << 21
 _UNSEEN = 16  # a stream that goes on is taken to be this many times what has been seen
 
 
@@ -34,7 +33,7 @@ class StreamEncoder:
         self._pending_length = 0
         self._length = 0
         self._chunk_length = 1
-        self._pool = ThreadPoolExecutor(options.threads) if options.threads > 1 else None
+        self._pool: ThreadPoolExecutor | None = None  # until there is a second chunk
         self._queue: deque[tuple[int, int, Future[bytes]]] = deque()
 
     @property
@@ -45,7 +44,7 @@ class StreamEncoder:
     def resume(self, spec: ArraySpec, coder: ChunkCoder) -> None:
         """Go on after an existing array of `spec` (with its length)."""
         self._spec, self._coder, self._length = spec.with_length(0), coder, spec.length
-        self._chunk_length = chunk_length(self._spec, coder.model)
+        self._chunk_length = chunk_length(self._spec, coder.model, coder.level)
 
     def declare(self, dtype: np.dtype, axes: str | None, shape: tuple[int, ...]) -> None:
         """Fix dtype, axes and the shape of a slab before any data: needed only where an array may turn out empty."""
@@ -67,8 +66,11 @@ class StreamEncoder:
         if self._options.fidelity.kind in ("max_error", "max_range_error"):
             self._options.fidelity.allowed_errors(self._spec.channels)
 
-    def write(self, slab: Any) -> None:
-        """Take a slab: an array with the file's dtype, axes and shape but for its length along the stream axis."""
+    def write(self, slab: Any, lasting: bool = False) -> None:
+        """Take a slab: an array with the file's dtype, axes and shape but for its length along the stream axis.
+
+        `lasting` says that nobody writes into its memory before `finish`; otherwise what is not encoded yet is copied.
+        """
         array = as_array(slab)
         if self._spec is None:
             self.declare(array.dtype, self._options.axes, array.shape)
@@ -85,9 +87,12 @@ class StreamEncoder:
             self._write_empty(canonical, length)
             return
         # The slab may be the caller's own buffer, which they may fill again.
-        self._pending.append(canonical.copy() if np.shares_memory(canonical, array) else canonical)
+        borrowed = not lasting and np.may_share_memory(canonical, array)
+        self._pending.append(canonical.copy() if borrowed and self._options.threads > 1 else canonical)
         self._pending_length += length
         self._emit(final=False)
+        if borrowed and self._pending:
+            self._pending[-1] = self._pending[-1].copy()
 
     def finish(self) -> None:
         """Encode what is left and write index and end."""
@@ -133,12 +138,13 @@ class StreamEncoder:
         spec = self._spec
         assert spec is not None
         if self._coder is None and self._pending:
-            self._chunk_length = chunk_length(spec, self._options.model)
+            self._chunk_length = chunk_length(spec, self._options.model, self._options.level)
             if self._pending_length < self._chunk_length and not final:
                 return
             self._begin(self._model(final))
         while self._pending_length >= self._chunk_length or (final and self._pending_length):
-            self._submit(self._next(spec.stream_axis, min(self._chunk_length, self._pending_length)))
+            canonical = self._next(spec.stream_axis, min(self._chunk_length, self._pending_length))
+            self._submit(canonical, alone=final and not self._pending_length and not self._queue)
 
     def _next(self, axis: int, length: int) -> np.ndarray:
         """The first `length` steps of the stream axis that are pending, as one canonical array."""
@@ -165,22 +171,24 @@ class StreamEncoder:
         options, spec = self._options, self._spec
         assert spec is not None
         self._coder = ChunkCoder(spec.real_dtype, options.fidelity, model, options.level)
-        self._chunk_length = chunk_length(spec, model)
+        self._chunk_length = chunk_length(spec, model, options.level)
         embedded = None
-        if model is not None and (options.embed_model or (options.embed_model is None and not is_shipped(model.id))):
-            embedded = model.bundle.to_bytes()
+        if model is not None and (options.embed_model or (options.embed_model is None and not model.shipped)):
+            embedded = model.stored
         header = Header(spec, options.fidelity, model.id if model is not None else None)
         self._container.begin(header.to_json(), embedded, options.metadata)
 
-    def _submit(self, canonical: np.ndarray) -> None:
+    def _submit(self, canonical: np.ndarray, alone: bool) -> None:
         assert self._spec is not None
         assert self._coder is not None
         axis = self._spec.stream_axis
         length = canonical.shape[axis] // (self._spec.steps_per_sample if axis == 0 else 1)
         origin = (self._length if axis == 2 else 0, self._length if axis == 3 else 0)
-        if self._pool is None:
+        if alone or self._options.threads == 1:
             self._container.chunk(self._length, length, self._coder.encode(canonical, origin))
         else:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(self._options.threads)
             self._queue.append((self._length, length, self._pool.submit(self._coder.encode, canonical, origin)))
             while len(self._queue) > self._options.threads:
                 self._drain()
@@ -191,12 +199,12 @@ class StreamEncoder:
         self._container.chunk(start, length, future.result())
 
 
-def chunk_length(spec: ArraySpec, model: Model | None) -> int:
-    """Steps of the stream axis in a chunk: about CHUNK_VALUES values, and whole tiles of the model."""
+def chunk_length(spec: ArraySpec, model: Model | None, level: int) -> int:
+    """Steps of the stream axis in a chunk: about as many values as the level has in one, and whole tiles of the model."""
     if spec.axes.stream is None:
         return 1
     sample = max(1, math.prod(spec.with_length(1).canonical_shape))
-    length = max(1, CHUNK_VALUES // sample)
+    length = max(1, effort_of(level).chunk_values // sample)
     unit = 16 if spec.stream_axis != 0 else 1
     if model is not None:
         tile = model.manifest.tile[spec.stream_axis]

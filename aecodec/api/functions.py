@@ -35,7 +35,8 @@ def compress(
         array: anything with the buffer protocol, `__array__` or DLPack; bytes are 1-D uint8.
         model: a model, a path, name or id of one; None fits one on the array if that pays for its bytes; False uses none.
         axes: one letter per dimension: `t` samples, `c` channels, `z y x` space; guessed where that is unambiguous.
-        level: effort from 1 (fastest) to 9 (smallest).
+        level: effort from 1 (fastest) to 9 (smallest). 1 and 2 only predict: they fit no model, and use one that is given
+            only where no error bound is asked for (psnr, quality).
         embed_model: store the model in the file; by default true unless the model ships with the library.
         provider: "cpu", "cuda", "auto" or "reference".
         threads: chunks encoded at once; by default one per processor.

@@ -54,12 +54,15 @@ def make_options(
     fidelity: FidelityOptions,
 ) -> Options:
     """Check the keyword arguments that all writing calls share."""
-    effort_of(level)
+    effort = effort_of(level)
     check_provider(provider)
+    asked = fidelity_from_options(**fidelity)
+    # A model that no chunk can need is not worth its bytes in the file.
+    unused = model is False or (not effort.latents and (model is None or asked.kind not in ("psnr", "quality")))
     return Options(
-        fidelity=fidelity_from_options(**fidelity),
-        model=None if model is False else as_model(model, provider),
-        no_model=model is False,
+        fidelity=asked,
+        model=None if unused else as_model(model, provider),
+        no_model=unused,
         axes=axes,
         level=level,
         embed_model=embed_model,

@@ -1,24 +1,29 @@
 """Whole arrays, which may be memory maps: what only all of an array can tell, and its way into slabs."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from aecodec.api.autofit import fitted_model, pieces, wants_fit
-from aecodec.api.encoder import CHUNK_VALUES, StreamEncoder
+from aecodec.api.encoder import StreamEncoder
 from aecodec.api.options import Options
 from aecodec.axes import guess_axes, parse_axes
 from aecodec.canonical import ArraySpec
+from aecodec.codec.effort import effort_of
 from aecodec.container.writer import ContainerWriter, Sink
 from aecodec.fidelity import Fidelity
+
+SLAB_VALUES = 1 << 21
 
 
 def compress_into(sink: Sink, array: np.ndarray, options: Options) -> None:
     """Write a whole array, which may be a memory map, to `sink`."""
     writer = StreamEncoder(ContainerWriter(sink), prepared(array, options))
     try:
-        feed(writer.write, array, axes_of(array, options))
+        values = effort_of(options.level).chunk_values
+        feed(partial(writer.write, lasting=True), array, axes_of(array, options), values)
         writer.finish()
     finally:
         writer.stop()
@@ -44,13 +49,13 @@ def axes_of(array: np.ndarray, options: Options) -> ArraySpec:
     return ArraySpec(array.dtype, found, array.shape)
 
 
-def feed(write: Any, array: np.ndarray, spec: ArraySpec) -> None:
-    """Hand a whole array to `write` in slabs of about a chunk."""
+def feed(write: Any, array: np.ndarray, spec: ArraySpec, values: int = SLAB_VALUES) -> None:
+    """Hand a whole array to `write` in slabs of about `values` values."""
     stream = spec.axes.stream
     if stream is None or spec.length == 0:
         write(array)
         return
-    step = max(1, CHUNK_VALUES * spec.length // max(1, array.size))
+    step = max(1, values * spec.length // max(1, array.size))
     for start in range(0, spec.length, step):
         write(array[(slice(None),) * stream + (slice(start, start + step),)])
 

@@ -19,6 +19,8 @@ from aecodec.fidelity import Fidelity
 from aecodec.packing.lossless import decode_bytes, encode_bytes, surely_smaller
 from aecodec.packing.varint import Cursor
 
+_FEW = 1 << 12
+_SLACK = 1.02  # how far over what there is already an estimate may be for the real thing to be tried
 _REFINEMENTS = 40  # down to an error of 0.9**40 = 1.5 % of the first guess
 
 
@@ -46,7 +48,7 @@ class ChunkCoder:
 
     def encode(self, array: np.ndarray, origin: Origin = (0, 0)) -> bytes:
         """Canonical `array` (steps, channels, rows, columns), contiguous -> body."""
-        effort = effort_of(self.level)
+        effort = effort_of(self.level).for_size(array.size)
         if array.size == 0:
             return bytes([Mode.BYTES]) + encode_bytes(array, effort.zstd_level)
         if (constant := _constant(array)) is not None:
@@ -89,9 +91,12 @@ class ChunkCoder:
             predicted = encode_predicted(array, errors, self.model, origin)
             if predicted is not None:
                 found.append(bytes([Mode.PREDICTED]) + predicted.pack(effort.thorough))
-        body = encode_lattice(array, errors, self.model, effort, origin)
-        found.append(bytes([Mode.LATTICE]) + body if body is not None else None)
-        return min((body for body in found if body is not None), key=len, default=None)
+        best = min((body for body in found if body is not None), key=len, default=None)
+        most = _SLACK * 8 * len(best) / array.size if best is not None and not effort.thorough else np.inf
+        body = encode_lattice(array, errors, self.model, effort, origin, most)
+        if body is not None and (best is None or len(body) + 1 < len(best)):
+            best = bytes([Mode.LATTICE]) + body
+        return best
 
     def _encode_equivalent(self, array: np.ndarray, effort: Effort, origin: Origin) -> bytes | None:
         """A lattice fine enough for the PSNR or quality asked for, where latents alone do not serve."""
@@ -142,7 +147,7 @@ class ChunkCoder:
 def _constant(array: np.ndarray) -> bytes | None:
     """The one value of the array as little-endian bytes, if all its values have the same bits."""
     bits = array.reshape(-1).view(f"u{array.dtype.itemsize}")
-    if (bits == bits[0]).all():
+    if bits[-1] == bits[0] and (bits[:_FEW] == bits[0]).all() and (bits == bits[0]).all():
         return array.reshape(-1)[:1].astype(array.dtype.newbyteorder("<")).tobytes()
     return None
 

@@ -18,6 +18,7 @@ from aecodec.codec.integers import IntegerPlan, Shape, decode_integers, encode_i
 from aecodec.codec.sections import apply_exceptions, decode_classes, encode_classes, encode_exceptions, non_finite_classes, put_back
 from aecodec.errors import FormatError
 from aecodec.ladder import NAN
+from aecodec.packing.plan import GAPS
 from aecodec.packing.refinement import Widths, decode_low_bits, encode_low_bits
 from aecodec.packing.stream import decode_stream, encode_stream
 from aecodec.packing.varint import Cursor, put_section, put_varint
@@ -206,8 +207,8 @@ def _encode_small(bits: np.ndarray) -> bytes:
     top = bits.dtype.type(8 * bits.itemsize - 1)
     turned = (bits << bits.dtype.type(1)) | (bits >> top)
     if bits.itemsize < 8:
-        return encode_stream(turned.astype(np.uint32), gaps=True)
-    return b"".join(encode_stream(half.astype(np.uint32), gaps=True) for half in (turned >> np.uint64(32), turned))
+        return encode_stream(turned.astype(np.uint32), layout=GAPS)
+    return b"".join(encode_stream(half.astype(np.uint32), layout=GAPS) for half in (turned >> np.uint64(32), turned))
 
 
 def _decode_small(cursor: Cursor, count: int, f: FloatFormat) -> np.ndarray:

@@ -10,6 +10,7 @@ from enum import IntEnum
 import numpy as np
 
 from aecodec.errors import FormatError
+from aecodec.packing.plan import GAPS
 from aecodec.packing.stream import decode_stream, encode_stream
 from aecodec.packing.varint import Cursor
 
@@ -142,7 +143,7 @@ def encode_digits(decimals: Decimals, places: np.ndarray, digits: int) -> tuple[
     for more in range(1, digits):
         out += encode_stream(rest[counts == digits - more].astype(np.uint32), thorough=True)
     small = whole == 0
-    out += encode_stream((2 * decimals.significands[small] + decimals.negative[small]).astype(np.uint32), gaps=True)
+    out += encode_stream((2 * decimals.significands[small] + decimals.negative[small]).astype(np.uint32), layout=GAPS)
     powers = np.where(decimals.significands > 0, np.maximum(extra, 0), 0)[small]
     out += encode_stream(powers.astype(np.uint32), thorough=True)
     return np.where(decimals.negative, -whole, whole).astype(np.int32), bytes(out)

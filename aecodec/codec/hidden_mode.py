@@ -14,6 +14,7 @@ from aecodec.codec.float_mode import FORMATS, from_ordered, put_odd_values, take
 from aecodec.codec.hidden import Form, Lattice, decode_digits, encode_digits, read_lattice, to_decimals
 from aecodec.codec.integers import IntegerPlan, Shape, decode_integers, encode_integers, plan_integers
 from aecodec.errors import FormatError
+from aecodec.packing.plan import GAPS
 from aecodec.packing.stream import decode_stream, encode_stream, unzigzag, zigzag
 from aecodec.packing.varint import Cursor, put_section
 
@@ -57,7 +58,7 @@ def encode_hidden(array: np.ndarray, plan: HiddenPlan, thorough: bool) -> bytes 
     corrections = (to_ordered(values) - to_ordered(restored)).reshape(-1)
     far = (corrections.astype(np.int64) > _LARGEST_CORRECTION) | (corrections.astype(np.int64) < -_LARGEST_CORRECTION)
     corrections[far] = 0
-    put_section(out, encode_stream(zigzag(corrections.astype(np.int32)), gaps=True, thorough=True))
+    put_section(out, encode_stream(zigzag(corrections.astype(np.int32)), layout=GAPS, thorough=True))
     flags |= put_odd_values(out, array, far, CLASSES, EXCEPTIONS)
     return bytes([flags]) + bytes(out)
 

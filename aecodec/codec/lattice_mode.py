@@ -4,6 +4,7 @@ Body: flags byte; lattice steps (one float64, or one per channel); with latents 
 byte; residual section; then the sections that the flags name.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,21 +12,23 @@ import xxhash
 
 from aecodec.canonical import fill_missing
 from aecodec.codec.effort import Effort
+from aecodec.codec.fast_mode import encode_fast
 from aecodec.codec.model import Model, Origin
 from aecodec.codec.sections import apply_exceptions, decode_classes, encode_classes, encode_exceptions, non_finite_classes, put_back
 from aecodec.errors import DriftError, FormatError, ModelError
+from aecodec.fast_lattice import restored_values
 from aecodec.lattice import (
     LARGEST_INTEGER_STEP,
     from_lattice,
     lattice_steps,
     lorenzo_residual,
-    lorenzo_restore,
     peaks,
     to_lattice,
     within_bound,
 )
-from aecodec.models.search import LatentChoice, choose_residual, choose_step
-from aecodec.packing.contexts import decode_latents, decode_residual, encode_latents, encode_residual
+from aecodec.models.search import LatentChoice, ResidualChoice, choose_residual, choose_step
+from aecodec.packing.contexts import decode_latents, decode_narrow_residual, encode_latents, encode_residual
+from aecodec.packing.estimate import latents_bits, residual_bits
 from aecodec.packing.varint import Cursor, put_section, put_varint
 from aecodec.quantizer import quantize, symbol_limit
 
@@ -56,21 +59,30 @@ class _Chunk:
         return to_lattice(self.values, self.steps, base)
 
 
-def encode_lattice(array: np.ndarray, errors: np.ndarray, model: Model | None, effort: Effort, origin: Origin) -> bytes | None:
-    """Canonical `array` -> body; None if no lattice serves it. `errors`: largest absolute error of each channel."""
+def encode_lattice(
+    array: np.ndarray, errors: np.ndarray, model: Model | None, effort: Effort, origin: Origin, most: float = np.inf
+) -> bytes | None:
+    """Canonical `array` -> body; None if no lattice serves it. `errors`: largest absolute error of each channel.
+
+    None too where a sample says that it would come out at over `most` bits per value.
+    """
+    if not effort.latents:
+        if (fast := encode_fast(array, errors, effort)) is not None:
+            return fast
+        model = None
     classes = non_finite_classes(array)
     values = array if classes is None else fill_missing(array)
     steps = lattice_steps(errors, peaks(values), array.dtype)
     if not steps.all():
         return None
     chunk = _Chunk(values, steps, origin)
-    choice = _choose(chunk, model, effort)
+    choice = _choose(chunk, model, effort, most)
     if choice is None:
         return None
     symbols, x_hat = _code_latents(chunk, model, choice.step) if choice.step and model is not None else (None, None)
     indices = chunk.indices(x_hat)
     if indices is None:
-        return encode_lattice(array, errors, None, effort, origin) if x_hat is not None else None
+        return encode_lattice(array, errors, None, effort, origin, most) if x_hat is not None else None
 
     per_channel = bool((steps != steps[0]).any())
     flags = PER_CHANNEL if per_channel else 0
@@ -118,9 +130,9 @@ def decode_lattice(
     if predictor > 15:
         raise FormatError(f"chunk names unknown predictor {predictor}")
     section = cursor.section()
-    residual = decode_residual(section, int(np.prod(shape))).reshape(shape)
+    residual = decode_narrow_residual(section, math.prod(shape)).reshape(shape)
     section.end()
-    array = from_lattice(lorenzo_restore(residual, predictor), steps, dtype, x_hat)
+    array = restored_values(residual, steps, predictor, dtype, x_hat)
     classes = decode_classes(cursor.section(), shape) if flags & CLASSES else None
     if flags & CHECKSUM:
         check_output(cursor, array)
@@ -162,19 +174,24 @@ def _code_latents(chunk: _Chunk, model: Model, step: int) -> tuple[np.ndarray, n
     return symbols, model.reconstruct(symbols, step, chunk.shape, chunk.origin)
 
 
-def _choose(chunk: _Chunk, model: Model | None, effort: Effort) -> LatentChoice | None:
-    """Step, predictor and cell that make a sample of the chunk smallest; None if no lattice serves it."""
+def _choose(chunk: _Chunk, model: Model | None, effort: Effort, most: float) -> LatentChoice | None:
+    """Step, predictor and cell that make a sample of the chunk smallest; None if none is within `most` bits per value."""
     tile = model.manifest.tile if model is not None else (1, 1, 1, 1)
     sample = chunk.part(sample_window(chunk.shape, tile, effort.sample_values))
     indices = sample.indices()
     if indices is None:
         return None
-    alone = choose_residual(indices, effort.predictors, effort.cells)
+    alone = _choose_residual(indices, effort)
     best = LatentChoice(alone.bits, 0, alone)
-    if model is None:
-        return best
+    if model is not None:
+        best = min(best, _choose_latents(sample, model, effort), key=lambda choice: choice.bits)
+    return best if best.bits <= most * sample.values.size else None
+
+
+def _choose_latents(sample: _Chunk, model: Model, effort: Effort) -> LatentChoice:
+    """The best latent step for a sample; of infinite size if the lattice serves none."""
     manifest = model.manifest
-    natural = float(np.sqrt(np.mean((chunk.steps / np.array(manifest.scale)) ** 2))) / manifest.latent_unit
+    natural = float(np.sqrt(np.mean((sample.steps / np.array(manifest.scale)) ** 2))) / manifest.latent_unit
     steps = sorted({min(max(1, round(m * natural)), manifest.latent_limit) for m in effort.multiples})
     latents = (manifest.bands, manifest.latent_unit, manifest.latent_limit)
 
@@ -182,8 +199,26 @@ def _choose(chunk: _Chunk, model: Model | None, effort: Effort) -> LatentChoice 
         return sample.indices(model.reconstruct(symbols, step, sample.shape, sample.origin))
 
     y = model.latents(sample.values, sample.origin)
-    found = choose_step(y, steps, latents, residual_of, effort.predictors, effort.cells)
-    return min(best, found, key=lambda choice: choice.bits)
+    if len(steps) == 1:
+        symbols = quantize(y, steps[0], manifest.latent_unit, manifest.latent_limit)
+        left = residual_of(symbols, steps[0])
+        if left is None:
+            return LatentChoice(np.inf, 0, ResidualChoice(np.inf, 0, 0))
+        residual = _choose_residual(left, effort)
+        bits = latents_bits(symbols, manifest.bands, steps[0] * manifest.latent_unit) + residual.bits
+        return LatentChoice(bits, steps[0], residual)
+    return choose_step(y, steps, latents, residual_of, effort.predictors, effort.cells)
+
+
+def _choose_residual(indices: np.ndarray, effort: Effort) -> ResidualChoice:
+    """The cheapest way to code lattice `indices`, int32 of (steps, channels, rows, columns)."""
+    if len(effort.cells) > 1:
+        return choose_residual(indices, effort.predictors, effort.cells)
+    useful = sum(1 << axis for axis, size in enumerate(indices.shape) if size > 1)
+    cell = effort.cells[0]
+    masks = sorted({mask & useful for mask in effort.predictors})
+    choices = [ResidualChoice(residual_bits(lorenzo_residual(indices, mask).reshape(-1), cell), mask, cell) for mask in masks]
+    return min(choices, key=lambda choice: choice.bits)
 
 
 def sample_window(shape: tuple[int, ...], tile: tuple[int, int, int, int], budget: int) -> tuple[slice, slice, slice, slice]:

@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from aecodec.errors import ModelError
 from aecodec.models.bundle import Bundle
 from aecodec.models.exact import Range, prove_exact, prove_predictor
 from aecodec.models.manifest import Manifest
+from aecodec.models.registry import is_shipped
 from aecodec.phases import INPUT_LIMIT, Inputs, Phase
 from aecodec.quantizer import dequantize
 from aecodec.runtime import Executor, load_executor
@@ -43,10 +45,20 @@ class Model:
         """What the model says of itself."""
         return self.bundle.manifest
 
-    @property
+    @cached_property
     def id(self) -> str:
         """SHA-256 that names the model, hexadecimal."""
         return self.bundle.id
+
+    @cached_property
+    def shipped(self) -> bool:
+        """True if the model comes with the library, so that files need not embed it."""
+        return is_shipped(self.id)
+
+    @cached_property
+    def stored(self) -> bytes:
+        """The bytes of its .aecm file."""
+        return self.bundle.to_bytes()
 
     def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
         """Write the model as one .aecm file; OutputExistsError if it exists and `overwrite` is not set."""

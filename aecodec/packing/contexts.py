@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from aecodec.packing.groups import GroupedSymbols, encode_groups
-from aecodec.packing.plan import is_geometric
+from aecodec.packing.plan import GAPS, NEARLY_TYPICAL, TYPICAL, is_geometric
 from aecodec.packing.scale import INDICES, magnitude, scale_index
 from aecodec.packing.stream import decode_stream, encode_repeats, encode_stream, unzigzag, zigzag
 from aecodec.packing.varint import Cursor, put_varint
@@ -20,8 +20,10 @@ Bands = Sequence[tuple[int, float]]  # (end, spread): latents before `end` have 
 CELL_SIZES = (0, 16, 64, 256)  # values that share a scale index in a residual; 0: all of them
 _PRIOR = 0.5
 _TAIL = 1023
-_REPEATS_LEVEL = 5
+_REPEATS_LEVEL, _HASTY_REPEATS_LEVEL = 5, 1
 _TRIAL = 1 << 17
+_SAMPLE = 1 << 15
+_MESSAGE = 1 << 12  # values; so few are not worth the time that a plan from their histogram takes
 _SMALLEST = 2.0**-8
 _MEMORY = 1.0 - 2.0**-5
 
@@ -133,14 +135,18 @@ def decode_latents(cursor: Cursor, grid: tuple[int, int, int, int], bands: Bands
 
 
 def cell_indices(residual: np.ndarray, size: int) -> np.ndarray:
-    """Scale index of each run of `size` values of a 1-D int32 residual."""
+    """Scale index of each run of `size` values of a 1-D signed residual."""
     cells = magnitude(np.pad(residual, (0, -residual.size % size)).reshape(-1, size))
     return scale_index(np.maximum(cells.sum(axis=1, dtype=np.int64) * (1.0 / size), _SMALLEST))
 
 
 def _group_cells(residual: np.ndarray, size: int, indices: np.ndarray) -> list[list[np.ndarray]]:
     cells = np.pad(residual, (0, -residual.size % size)).reshape(-1, size)
-    return [[cells[indices == i].reshape(-1)] if (indices == i).any() else [] for i in range(INDICES)]
+    order = np.argsort(indices, kind="stable")
+    ordered = cells.take(order, axis=0)
+    ends = np.cumsum(np.bincount(indices, minlength=INDICES))
+    groups = np.split(ordered, ends[:-1])
+    return [[group.reshape(-1)] if group.size else [] for group in groups]
 
 
 def side_information(indices: np.ndarray) -> np.ndarray:
@@ -148,12 +154,12 @@ def side_information(indices: np.ndarray) -> np.ndarray:
     return np.diff(indices.astype(np.int16), prepend=np.int16(0))
 
 
-def encode_residual(residual: np.ndarray, size: int, thorough: bool) -> bytes:
-    """1-D int32 residual -> bytes, with cells of `size` values (one of CELL_SIZES), or none if that turns out smaller."""
-    whole = bytearray()
-    put_varint(whole, CELL_SIZES.index(0))
-    whole += _encode_whole(zigzag(residual), thorough)
-    return bytes(min(encode_cells(residual, size, thorough), whole, key=len)) if size else bytes(whole)
+def encode_residual(residual: np.ndarray, size: int, thorough: bool, hasty: bool = False) -> bytes:
+    """1-D signed residual of up to 32 bits -> bytes, with cells of `size` values (one of CELL_SIZES), or none if that turns out
+    smaller; `hasty`: layouts that are fast to pack and unpack.
+    """
+    whole = encode_whole(zigzag(residual), thorough, hasty)
+    return min(encode_cells(residual, size, thorough), whole, key=len) if size else whole
 
 
 def encode_cells(residual: np.ndarray, size: int, thorough: bool) -> bytes:
@@ -166,40 +172,54 @@ def encode_cells(residual: np.ndarray, size: int, thorough: bool) -> bytes:
     return bytes(out)
 
 
-def _encode_whole(unsigned: np.ndarray, thorough: bool) -> bytes:
+def encode_whole(unsigned: np.ndarray, thorough: bool, hasty: bool = False) -> bytes:
+    """As `encode_residual` without cells, of a residual that is zigzagged already."""
+    return bytes([CELL_SIZES.index(0)]) + _encode_stream(unsigned, thorough, hasty)
+
+
+def _encode_stream(unsigned: np.ndarray, thorough: bool, hasty: bool) -> bytes:
     """A zigzagged residual as one stream.
 
     Zero regions and repeats, which no estimate foresees, are seen by trying; of a long residual, on a part of it.
     """
-    counts = np.bincount(np.minimum(unsigned, _TAIL), minlength=1)
-    if not unsigned.size or is_geometric(counts, signed=True):
-        return encode_stream(unsigned, signed=True, thorough=thorough)
+    sample = unsigned[:: max(1, unsigned.size // _SAMPLE)]
+    counts = np.bincount(np.minimum(sample, _TAIL), minlength=1)
+    if not unsigned.size or is_geometric(counts, signed=True, tolerance=NEARLY_TYPICAL if hasty else TYPICAL):
+        return encode_stream(unsigned, signed=True, thorough=thorough, hasty=hasty)
     layouts: list[Callable[[np.ndarray, bool], bytes]] = [
-        lambda part, all_nodes: encode_stream(part, signed=True, thorough=all_nodes),
-        lambda part, _: encode_repeats(part, _REPEATS_LEVEL),
+        lambda part, all_nodes: encode_stream(part, signed=True, thorough=all_nodes, hasty=hasty),
+        lambda part, _: encode_repeats(part, _HASTY_REPEATS_LEVEL if hasty else _REPEATS_LEVEL),
     ]
-    if 2 * int(counts[0]) > unsigned.size:
-        layouts.append(lambda part, all_nodes: encode_stream(part, thorough=all_nodes, gaps=True))
-    if thorough or unsigned.size <= 2 * _TRIAL:
-        return min((layout(unsigned, True) for layout in layouts), key=len)
-    middle = (unsigned.size - _TRIAL) // 2
-    sizes = [len(layout(unsigned[middle : middle + _TRIAL], False)) for layout in layouts]
+    if 2 * int(counts[0]) > sample.size:
+        layouts.append(lambda part, all_nodes: encode_stream(part, thorough=all_nodes, hasty=hasty, layout=GAPS))
+    trial = _TRIAL // 4 if hasty else _TRIAL
+    if thorough or unsigned.size <= 2 * trial:
+        return min((layout(unsigned, thorough or unsigned.size > _MESSAGE) for layout in layouts), key=len)
+    middle = (unsigned.size - trial) // 2
+    sizes = [len(layout(unsigned[middle : middle + trial], False)) for layout in layouts]
     return layouts[int(np.argmin(sizes))](unsigned, True)
 
 
 def decode_residual(cursor: Cursor, count: int) -> np.ndarray:
-    """The inverse of `encode_residual` for `count` values."""
+    """The inverse of `encode_residual` for `count` values; int32."""
+    return decode_narrow_residual(cursor, count).astype(np.int32, copy=False)
+
+
+def decode_narrow_residual(cursor: Cursor, count: int) -> np.ndarray:
+    """As `decode_residual`, in whichever of int8, int16 and int32 the values need."""
     size = CELL_SIZES[cursor.varint(len(CELL_SIZES) - 1)]
     if size == 0:
-        return unzigzag(decode_stream(cursor, count).astype(np.uint32))
+        return unzigzag(decode_stream(cursor, count))
     number = -(-count // size)
-    differences = unzigzag(decode_stream(cursor, number).astype(np.uint32))
-    indices = np.cumsum(differences, dtype=np.int32)
+    indices = np.cumsum(unzigzag(decode_stream(cursor, number)), dtype=np.int32)
     grouped = GroupedSymbols(cursor, number * size)
-    cells = np.zeros((number, size), np.int32)
-    for index in range(INDICES):
-        chosen = np.flatnonzero(indices == index)
-        if chosen.size:
-            cells[chosen] = grouped.take(index, chosen.size * size).reshape(-1, size)
+    counts = np.bincount(np.clip(indices, -1, INDICES) + 1, minlength=INDICES + 2)[1:-1]
+    parts = [grouped.take(index, int(counts[index]) * size) for index in np.flatnonzero(counts).tolist()]
     grouped.end()
+    ordered = np.concatenate(parts).reshape(-1, size) if parts else np.zeros((0, size), np.int8)
+    cells = np.empty((number, size), ordered.dtype)
+    if len(ordered) < number:  # what a corrupt index names does not exist
+        cells[...] = 0
+    known = np.flatnonzero((indices >= 0) & (indices < INDICES))
+    cells[known[np.argsort(indices[known], kind="stable")]] = ordered
     return cells.reshape(-1)[:count]

@@ -14,16 +14,19 @@ _SYMBOL_BITS = 4.0
 def grouped_bits(indices: np.ndarray, symbols: np.ndarray) -> float:
     """Entropy of int32 `symbols` given their scale `indices` (same shape, uint8), with the cost of trees and framing."""
     unsigned = zigzag(symbols)
-    clipped = np.minimum(unsigned, _BINS - 1).astype(np.int64)
-    clipped += indices.astype(np.int64) * _BINS
+    clipped = np.minimum(unsigned, _BINS - 1).astype(np.uint16)
+    clipped += indices.astype(np.uint16) * np.uint16(_BINS)
     table = np.bincount(clipped.reshape(-1), minlength=INDICES * _BINS).reshape(INDICES, _BINS)
     totals = table.sum(axis=1)
-    coded = (totals > table[:, 0]).nonzero()[0]
-    counts = table[coded].astype(np.float64)
-    with np.errstate(divide="ignore"):
-        bits = float((counts * (np.log2(totals[coded])[:, None] - np.where(counts > 0, np.log2(counts), 0.0))).sum())
-    bits += _SYMBOL_BITS * np.count_nonzero(counts) + _STREAM_BITS * coded.size
-    tail = unsigned[unsigned >= _BINS - 1]
+    coded = totals > table[:, 0]
+    counts = table.reshape(-1)
+    counts = counts[counts > 0].astype(np.float64)
+    totals_seen = totals[totals > 0].astype(np.float64)
+    # A scale index with nothing but zeros has a single count, which cancels its total.
+    bits = float((totals_seen * np.log2(totals_seen)).sum() - (counts * np.log2(counts)).sum())
+    streams = int(np.count_nonzero(coded))
+    bits += _SYMBOL_BITS * (counts.size - (totals_seen.size - streams)) + _STREAM_BITS * streams
+    tail = unsigned.reshape(-1).compress((unsigned >= _BINS - 1).reshape(-1))
     # An escaped value costs about the logarithm of how far out it is, twice over for its sign and its tree.
     return bits + float(np.log2(tail.astype(np.float64) - (_BINS - 3)).sum() * 1.2)
 

@@ -14,18 +14,21 @@ from aecodec.packing.stream import decode_stream, encode_stream, unzigzag, zigza
 from aecodec.packing.varint import Cursor, put_varint
 
 _BINS = 256
+_SAMPLE = 1 << 15
 _STREAM_BITS = 140.0
 _SYMBOL_BITS = 4.0
 
 
 def histogram(zigzagged: np.ndarray) -> np.ndarray:
-    """Counts of the values, those from 255 on by octave, so that any scale fits in a short vector."""
+    """Counts of the values, those from 255 on by octave, so that any scale fits in a short vector; of many, from a sample."""
+    stride = max(1, zigzagged.size // _SAMPLE)
+    zigzagged = zigzagged[::stride]
     counts = np.bincount(np.minimum(zigzagged, _BINS - 1), minlength=_BINS + 32).astype(np.float64)
     if counts[_BINS - 1]:
         _, octave = np.frexp(zigzagged[zigzagged >= _BINS - 1].astype(np.float64))
         counts[_BINS - 1] = 0
         counts += np.bincount(_BINS - 8 + octave, minlength=_BINS + 32)
-    return counts
+    return counts * stride
 
 
 def histogram_bits(counts: np.ndarray) -> float:
@@ -41,8 +44,10 @@ def histogram_bits(counts: np.ndarray) -> float:
 
 
 def encode_groups(groups: Sequence[list[np.ndarray]], thorough: bool) -> bytes:
-    """`groups[i]`: int32 arrays (1-D) of the symbols with scale index i, in coding order."""
-    joined = [zigzag(np.concatenate(parts)) if parts else np.zeros(0, np.uint32) for parts in groups]
+    """`groups[i]`: signed arrays (1-D, up to 32 bits) of the symbols with scale index i, in coding order."""
+    joined = [
+        zigzag(np.concatenate(parts) if len(parts) > 1 else parts[0]) if parts else np.zeros(0, np.uint32) for parts in groups
+    ]
     out = bytearray()
     runs = _merge([histogram(symbols) for symbols in joined])
     put_varint(out, len(runs))
@@ -69,14 +74,14 @@ class GroupedSymbols:
         if sum(count for _, count in shape) > limit or sum(width for width, _ in shape) != INDICES:
             raise FormatError(f"symbol groups {shape} do not cover {INDICES} scale indices and at most {limit} symbols")
         for width, count in shape:
-            symbols = unzigzag(decode_stream(cursor, count).astype(np.uint32))
+            symbols = unzigzag(decode_stream(cursor, count))
             sizes = [cursor.varint(count) for _ in range(width - 1)]
             if sum(sizes) > count:
                 raise FormatError(f"symbol groups of {sizes} in a stream of {count}")
             self._groups += np.split(symbols, np.cumsum(sizes, dtype=np.int64)) if width else []
 
     def take(self, index: int, count: int) -> np.ndarray:
-        """The next `count` symbols with scale `index`, int32."""
+        """The next `count` symbols with scale `index`, in whichever of int8, int16 and int32 the group needs."""
         start = self._used[index]
         self._used[index] = start + count
         symbols = self._groups[index][start : start + count]

@@ -92,4 +92,4 @@ def _put_plane(out: bytearray, data: np.ndarray) -> None:
         put_varint(out, 0)
         out += data.tobytes()
     else:
-        _put_frame(out, data.tobytes(), None)
+        _put_frame(out, data, None)

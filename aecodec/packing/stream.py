@@ -1,11 +1,14 @@
 """One stream of unsigned integers as a tree of byte layouts, each leaf a zstd frame (normative: FORMAT.md, "Streams")."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from aecodec.errors import FormatError
 from aecodec.packing import zstd
 from aecodec.packing.digits import pack_digits, packed_size, unpack_digits
-from aecodec.packing.plan import BYTES, CONSTANT, GAPS, JOINT, JOINT_FIRST, LOW_BITS, plan_for_histogram, plan_for_mean
+from aecodec.packing.plan import BYTES, CONSTANT, GAPS, HASTY, JOINT, JOINT_FIRST, LOW_BITS, THRIFTY, plan_for_histogram
+from aecodec.packing.plan_table import plan_for_mean
 from aecodec.packing.varint import Cursor, put_varint
 
 MAX_DEPTH = 16
@@ -13,29 +16,40 @@ _SAMPLE = 1 << 14
 _STORED = 0
 
 
+class _Effort(NamedTuple):
+    """What decides on layouts: see `encode_stream`."""
+
+    thorough: bool = False
+    hasty: bool = False
+
+
 def zigzag(values: np.ndarray) -> np.ndarray:
     """Signed integers -> unsigned of the same width: 0, -1, 1, -2, ... become 0, 1, 2, 3, ..."""
-    bits = 8 * values.dtype.itemsize
-    return ((values << 1) ^ (values >> (bits - 1))).view(f"u{values.dtype.itemsize}")
+    doubled = np.add(values, values)
+    np.bitwise_xor(doubled, values >> (8 * values.dtype.itemsize - 1), out=doubled)
+    return doubled.view(f"u{values.dtype.itemsize}")
 
 
 def unzigzag(values: np.ndarray) -> np.ndarray:
     """The inverse of `zigzag`."""
     signed = f"i{values.dtype.itemsize}"
-    return np.asarray((values >> 1).view(signed) ^ -(values & 1).view(signed))
+    sign = np.bitwise_and(values, 1).view(signed)
+    np.negative(sign, out=sign)
+    np.bitwise_xor(sign, (values >> 1).view(signed), out=sign)
+    return sign
 
 
-def encode_stream(values: np.ndarray, *, signed: bool = False, thorough: bool = False, gaps: bool = False) -> bytes:
+def encode_stream(
+    values: np.ndarray, *, signed: bool = False, thorough: bool = False, hasty: bool = False, layout: int | None = None
+) -> bytes:
     """Unsigned integers below 2**32 (1-D) -> bytes. The count is not stored; `signed` says that they are zigzagged.
 
-    The layout comes from the mean of the values, or, if `thorough`, from their histogram; with `gaps` the
-    first is that of sparse streams.
+    The layout comes from the mean of the values, or, if `thorough`, from their histogram; with `hasty` it is the fastest
+    of those that are nearly as small. `layout` is the op of the root, of one that can hold the values.
     """
     out = bytearray()
-    if gaps and values.any():
-        _encode_gaps(out, values, thorough, 0)
-    else:
-        _encode(out, values, signed, thorough, 0)
+    effort = _Effort(thorough, hasty)
+    _encode(out, values, signed, effort, 0, layout)
     return bytes(out)
 
 
@@ -46,12 +60,12 @@ def encode_repeats(values: np.ndarray, level: int) -> bytes:
     maximum = int(values.max(initial=0))
     if maximum < 256:
         out.append(BYTES)
-        _put_frame(out, values.astype(np.uint8).tobytes(), level)
+        _put_frame(out, values.astype(np.uint8), level)
         return bytes(out)
     out.append(JOINT_FIRST + len(JOINT) - 1)
     digits = np.minimum(values, base - 1).astype(np.uint8)
-    _put_frame(out, digits.tobytes(), level)
-    _encode(out, values.compress(digits == base - 1) - values.dtype.type(base - 1), False, False, 1)
+    _put_frame(out, digits, level)
+    _encode(out, values.compress(digits == base - 1) - values.dtype.type(base - 1), False, _Effort(), 1)
     return bytes(out)
 
 
@@ -60,50 +74,64 @@ def decode_stream(cursor: Cursor, count: int) -> np.ndarray:
     return _decode(cursor, count, 0)
 
 
-def _encode(out: bytearray, values: np.ndarray, signed: bool, thorough: bool, depth: int) -> None:
+def _encode(out: bytearray, values: np.ndarray, signed: bool, effort: _Effort, depth: int, layout: int | None = None) -> None:
     maximum = int(values.max()) if values.size else 0
     values = _narrow(values, maximum)
-    op = _plan(values, maximum, signed, thorough) if depth < MAX_DEPTH - 4 else (BYTES if maximum < 256 else 7)
+    op = _plan(values, maximum, signed, effort) if depth < MAX_DEPTH - 4 else (BYTES if maximum < 256 else 7)
+    op = layout if layout is not None and maximum else op
     if op == GAPS:
-        _encode_gaps(out, values, thorough, depth)
+        _encode_gaps(out, values, effort, depth)
         return
     out.append(op)
     if op == BYTES:
         _put_leaf(out, values)
     elif op in LOW_BITS:
         bits = LOW_BITS[op]
-        low = (values & values.dtype.type((1 << bits) - 1)).astype(np.uint8)
-        out += pack_digits(low, 1 << bits, 8 // bits).tobytes()
-        _encode(out, values >> bits, False, thorough, depth + 1)
+        low = values.astype(np.uint8)
+        if bits < 8:
+            low &= np.uint8((1 << bits) - 1)
+        out += pack_digits(low, 1 << bits, 8 // bits).data
+        _encode(out, values >> bits, False, effort, depth + 1)
     elif op >= JOINT_FIRST:
         base, per_byte = JOINT[op - JOINT_FIRST]
         digits = np.minimum(values, base - 1).astype(np.uint8, copy=False)
         _put_leaf(out, pack_digits(digits, base, per_byte))
         if maximum >= base - 1:
-            escaped = values.compress(digits == base - 1) - values.dtype.type(base - 1)
-            _encode(out, escaped, False, thorough, depth + 1)
+            escaped = values.compress(digits == base - 1)
+            escaped -= values.dtype.type(base - 1)
+            _encode(out, escaped, False, effort, depth + 1)
 
 
-def _encode_gaps(out: bytearray, values: np.ndarray, thorough: bool, depth: int) -> None:
-    where = np.flatnonzero(values)
+def _encode_gaps(out: bytearray, values: np.ndarray, effort: _Effort, depth: int) -> None:
+    where = np.flatnonzero(values != 0)
     out.append(GAPS)
     put_varint(out, where.size)
-    gaps = np.diff(where, prepend=-1) - 1
-    _encode(out, gaps.astype(np.uint32), False, thorough, depth + 1)
-    _encode(out, values[where] - values.dtype.type(1), False, thorough, depth + 1)
+    gaps = np.empty(where.size, np.uint32)
+    gaps[:1] = where[:1]
+    np.subtract(where[1:], where[:-1], out=gaps[1:], casting="unsafe")
+    gaps[1:] -= np.uint32(1)
+    _encode(out, gaps, False, effort, depth + 1)
+    others = values.take(where)
+    others -= values.dtype.type(1)
+    _encode(out, others, False, effort, depth + 1)
 
 
-def _plan(values: np.ndarray, maximum: int, signed: bool, thorough: bool) -> int:
+def _plan(values: np.ndarray, maximum: int, signed: bool, effort: _Effort) -> int:
     if maximum == 0:
         return CONSTANT
-    if thorough and maximum < 4096 and values.size >= 256:
+    if effort.thorough and maximum < 4096 and values.size >= 256:
         stride = max(1, values.size // _SAMPLE)
         sampled = values[::stride]
         histogram = np.bincount(sampled, minlength=maximum + 1).astype(np.float64)
         if histogram[-1] == 0:
             histogram[-1] = 0.5 / stride
-        return plan_for_histogram(histogram, values.size)
-    return plan_for_mean(float(values.mean()), maximum, values.size, signed)
+        return plan_for_histogram(histogram, values.size, HASTY if effort.hasty else THRIFTY)
+    return plan_for_mean(_sum(values, maximum) / values.size, maximum, values.size, signed, effort.hasty)
+
+
+def _sum(values: np.ndarray, maximum: int) -> int:
+    """Sum of unsigned integers, in the narrowest type that surely holds it, which is fastest."""
+    return int(np.add.reduce(values, dtype=np.uint32 if maximum * values.size < 2**32 else np.uint64))
 
 
 def _decode(cursor: Cursor, count: int, depth: int) -> np.ndarray:
@@ -118,8 +146,11 @@ def _decode(cursor: Cursor, count: int, depth: int) -> np.ndarray:
         bits = LOW_BITS[op]
         packed = np.frombuffer(cursor.take(packed_size(count, 8 // bits)), np.uint8)
         low = unpack_digits(packed, 1 << bits, 8 // bits, count)
-        high = _decode(cursor, count, depth + 1).astype(np.uint32)
-        return _narrowed(high << np.uint32(bits) | low)
+        high = _decode(cursor, count, depth + 1)
+        wide = _narrow(high, (_maximum(high) + 1 << bits) - 1)
+        values = np.left_shift(wide, bits)
+        values |= low
+        return values
     if op == GAPS:
         return _decode_gaps(cursor, count, depth)
     if JOINT_FIRST <= op < JOINT_FIRST + len(JOINT):
@@ -128,8 +159,8 @@ def _decode(cursor: Cursor, count: int, depth: int) -> np.ndarray:
         where = np.flatnonzero(digits == base - 1)
         if not where.size:
             return digits
-        escaped = _decode(cursor, where.size, depth + 1).astype(np.uint32) + np.uint32(base - 1)
-        values = digits.astype(np.min_scalar_type(int(escaped.max())), copy=False)
+        escaped = _raised(_decode(cursor, where.size, depth + 1), base - 1)
+        values = digits.astype(escaped.dtype, copy=False)
         values[where] = escaped
         return values
     raise FormatError(f"unknown stream layout {op}")
@@ -138,22 +169,24 @@ def _decode(cursor: Cursor, count: int, depth: int) -> np.ndarray:
 def _decode_gaps(cursor: Cursor, count: int, depth: int) -> np.ndarray:
     filled = cursor.varint(limit=count)
     gaps = _decode(cursor, filled, depth + 1)
-    others = _decode(cursor, filled, depth + 1).astype(np.uint32) + np.uint32(1)
-    where = np.cumsum(gaps, dtype=np.int64) + np.arange(filled)
+    others = _raised(_decode(cursor, filled, depth + 1), 1)
+    where = np.cumsum(gaps, dtype=np.int64)
+    where += np.arange(filled)
     if filled and int(where[-1]) >= count:
         raise FormatError(f"stream of {count} values has one at position {int(where[-1])}")
-    values = np.zeros(count, np.min_scalar_type(int(others.max(initial=0))))
+    values = np.zeros(count, others.dtype)
     values[where] = others
     return values
 
 
 def _put_leaf(out: bytearray, packed: np.ndarray) -> None:
-    _put_frame(out, packed.tobytes(), None)
+    _put_frame(out, packed, None)
 
 
-def _put_frame(out: bytearray, data: bytes, level: int | None) -> None:
+def _put_frame(out: bytearray, packed: np.ndarray, level: int | None) -> None:
+    data = np.ascontiguousarray(packed).data
     frame = zstd.huffman(data) if level is None else zstd.compress(data, level)
-    if len(frame) >= len(data):
+    if len(frame) >= packed.size:
         put_varint(out, _STORED)
         out += data
     else:
@@ -169,8 +202,19 @@ def _leaf(cursor: Cursor, size: int) -> np.ndarray:
 
 
 def _narrow(values: np.ndarray, maximum: int) -> np.ndarray:
-    return values.astype(np.min_scalar_type(maximum), copy=False)
+    return values.astype(_type_for(maximum), copy=False)
 
 
-def _narrowed(values: np.ndarray) -> np.ndarray:
-    return _narrow(values, int(values.max(initial=0)))
+def _raised(values: np.ndarray, addend: int) -> np.ndarray:
+    """`values` + `addend`, in the narrowest type that holds the sums."""
+    raised = _narrow(values, _maximum(values) + addend)
+    return raised + raised.dtype.type(addend)
+
+
+def _maximum(values: np.ndarray) -> int:
+    return int(values.max()) if values.size else 0
+
+
+def _type_for(maximum: int) -> type[np.unsignedinteger]:
+    """The narrowest unsigned type for values up to `maximum`; beyond 32 bits, which only corrupt streams hold, they wrap."""
+    return np.uint8 if maximum < 1 << 8 else np.uint16 if maximum < 1 << 16 else np.uint32

@@ -18,7 +18,7 @@ _FRAME = {
 }
 _WITH_MAGIC = b"\x28\xb5\x2f\xfd"
 _UNKNOWN = -1
-_TUNED = 1 << 18
+_TUNED, _KEPT = 1 << 18, 1 << 14  # bytes
 _local = threading.local()
 
 
@@ -55,14 +55,14 @@ def huffman(data: bytes | memoryview) -> bytes:
 def compress(data: bytes | memoryview, level: int) -> bytes:
     """zstd frame (no magic) of `data` at zstd's `level`."""
 
-    # zstd tunes a level to sizes up to 256 KiB; without that, small inputs would come out larger than plain zstd's.
-    size = len(data) if len(data) <= _TUNED else 0
+    # zstd tunes a level to powers of two up to 256 KiB; without that, small inputs would come out larger than plain zstd's.
+    size = 1 << (len(data) - 1).bit_length() if 0 < len(data) <= _TUNED else 0
 
     def make() -> zstandard.ZstdCompressor:
         parameters = zstandard.ZstdCompressionParameters.from_level(level, source_size=size, **_FRAME)
         return zstandard.ZstdCompressor(compression_params=parameters)
 
-    coder = make() if size else _cached(f"level{level}", make)
+    coder = make() if size > _KEPT else _cached(f"level{level} of {size}", make)
     assert isinstance(coder, zstandard.ZstdCompressor)
     return coder.compress(data)
 
