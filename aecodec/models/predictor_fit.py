@@ -24,7 +24,7 @@ class PredictorFitter:
     """Weights by kind, fitted in one pass over a sample."""
 
     def __init__(self, layout: PhaseLayout, rows: int) -> None:
-        p, q = layout.inputs
+        p, q = layout.inputs, 1
         self.layout, self.rows = layout, rows
         self.weights = PredictorWeights(
             np.zeros((layout.kinds, p, 3, 3)),
@@ -142,7 +142,7 @@ def _taps(planes: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 
 def _magnitudes(inputs: Inputs, rows: np.ndarray) -> np.ndarray:
-    """Features of the scale, at chosen values: magnitudes, their means over 3 x 3, and 1; (rows, 2 * (P + Q) + 1)."""
+    """Features of the scale, at chosen values: magnitudes, their means over 3 x 3, and 1; (rows, 2 * (P + 1) + 1)."""
     columns = []
     maps = np.concatenate([np.abs(inputs.planes), inputs.magnitudes], axis=1)
     columns += [maps[:, i].reshape(-1)[rows] for i in range(maps.shape[1])]

@@ -1,6 +1,6 @@
 """From sampled runs to a predictor: whether a reference field helps, how channels are walked, then weights, graph and proof."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,6 +17,7 @@ _CLASSES = 8
 _MOST_IN_ORDER = 16  # channels; more would be walked too slowly one by one
 _ROWS, _TRIAL_ROWS = 20000, 4000
 _TRIAL_STEPS = 17
+_WORTH = 0.98  # what a predictor with offsets, which takes a third more time, must come down to
 _FAVOUR = 0.93  # held-out steps are few, and a reference field that does not help hardly hurts
 _FEW_SITES = 0.01  # constant sites fewer than this share are not worth their bits
 
@@ -51,7 +52,9 @@ class PredictorSearch:
         tried = [self._trial(layouts[-1], reference) for reference in references]
         best = min(tried, key=lambda choice: choice.bits * (_FAVOUR if choice.reference else 1.0))
         others = [self._trial(layout, best.reference) for layout in layouts[:-1]]
-        return min([best, *others], key=lambda choice: choice.bits)
+        best = min([best, *others], key=lambda choice: choice.bits)
+        full = self._trial(replace(best.layout, offsets=True), best.reference)
+        return full if full.bits < _WORTH * best.bits else best
 
     def graph(self, layout: PhaseLayout, base: np.ndarray, with_sites: bool) -> bytes:
         """predictor.onnx, fitted on all runs and proven; `base` (channels, rows, columns) is subtracted."""
@@ -101,9 +104,9 @@ def _layouts(shape: tuple[int, ...]) -> list[PhaseLayout]:
     reach = _reach(frames)
     found = []
     if channels <= _MOST_IN_ORDER:
-        found.append(PhaseLayout(reach, 0, min(channels, _CLASSES), time + ORDER_SOURCES[: channels - 1]))
+        found.append(PhaseLayout(reach, 0, min(channels, _CLASSES), time + ORDER_SOURCES[: channels - 1], False))
     if channels > 2:
-        found.append(PhaseLayout(reach, _reach(channels), 1, time + PYRAMID_SOURCES))
+        found.append(PhaseLayout(reach, _reach(channels), 1, time + PYRAMID_SOURCES, False))
     return found
 
 
