@@ -15,8 +15,8 @@ _FINE = 16
 _REACH = 8
 _CLASSES = 8
 _MOST_IN_ORDER = 16  # channels; more would be walked too slowly one by one
-_ROWS, _TRIAL_ROWS = 20000, 4000
-_TRIAL_STEPS = 17
+_ROWS, _TRIAL_ROWS, _TRIAL_FEWEST = 20000, 3000, 300
+_TRIAL_STEPS = 9
 _WORTH = 0.98  # what a predictor with offsets, which takes a third more time, must come down to
 _FAVOUR = 0.93  # held-out steps are few, and a reference field that does not help hardly hurts
 _FEW_SITES = 0.01  # constant sites fewer than this share are not worth their bits
@@ -73,7 +73,7 @@ class PredictorSearch:
             total = statistics.field[self.window] - held.sum(axis=0, dtype=np.float64)
             base = total / max(1, statistics.steps - len(held))
         mask = self.sites[self.window] & reference
-        fitter = PredictorFitter(layout, _TRIAL_ROWS)
+        fitter = PredictorFitter(layout, _TRIAL_ROWS, _TRIAL_FEWEST)
         self._fit(fitter, fitted, base, mask)
         bits = fitter.bits(self._frames(held, base), _FINE, _mask_of(mask, held.shape))
         field = 8.0 * statistics.field.size / self.values_to_code if reference else 0.0
