@@ -43,7 +43,7 @@ class Effort:
         if values > _MESSAGE or self.thorough:
             return self
         middle = len(self.multiples) // 2
-        return replace(self, multiples=self.multiples[middle : middle + 1], cells=(0,))
+        return replace(self, multiples=self.multiples[middle : middle + 1], cells=(0,), predicted=False)
 
 
 _IN_PLANE = (0, COLUMNS_AXIS, ROWS_AXIS | COLUMNS_AXIS, STEPS_AXIS)  # what fast_lattice.py takes in one pass

@@ -31,6 +31,15 @@ class PredictorChoice:
     bits: float
 
 
+@dataclass(frozen=True)
+class FittedPredictor:
+    """What a model holds of it: layout, predictor.onnx, and the constant sites, bool (channels, rows, columns)."""
+
+    layout: PhaseLayout
+    graph: bytes
+    sites: np.ndarray
+
+
 class PredictorSearch:
     """Fits predictors on the runs of `statistics`; `steps` (channels,) are the lattice's, in the statistics' units.
 
@@ -50,20 +59,23 @@ class PredictorSearch:
         """The best on held-out samples, greedily: reference first, then the walk over channels."""
         layouts = _layouts(self.runs[0].shape)
         tried = [self._trial(layouts[-1], reference) for reference in references]
-        best = min(tried, key=lambda choice: choice.bits * (_FAVOUR if choice.reference else 1.0))
+        field = 8.0 * self.statistics.field.size / self.values_to_code
+        best = min(tried, key=lambda choice: choice.bits * _FAVOUR + field if choice.reference else choice.bits)
         others = [self._trial(layout, best.reference) for layout in layouts[:-1]]
         best = min([best, *others], key=lambda choice: choice.bits)
         full = self._trial(replace(best.layout, offsets=True), best.reference)
         return full if full.bits < _WORTH * best.bits else best
 
-    def graph(self, layout: PhaseLayout, base: np.ndarray, with_sites: bool) -> bytes:
-        """predictor.onnx, fitted on all runs and proven; `base` (channels, rows, columns) is subtracted."""
-        fitter = PredictorFitter(layout, _ROWS)
-        base = base[self.window] if base.shape[1:] != (1, 1) else base
-        self._fit(fitter, self.runs, base, self.sites[self.window] & with_sites)
-        graph = predictor_graph(layout, fitter.weights)
+    def fit(self, choice: PredictorChoice) -> FittedPredictor:
+        """The predictor fitted on all runs and proven exact."""
+        fitter = PredictorFitter(choice.layout, _ROWS)
+        base, sites = self.statistics.mean()[:, None, None], np.zeros_like(self.sites)
+        if choice.reference:
+            base, sites = self.statistics.mean_field()[self.window], self.sites
+        self._fit(fitter, self.runs, base, sites[self.window])
+        graph = predictor_graph(choice.layout, fitter.weights)
         prove_predictor(graph, {name: Range(float(INPUT_LIMIT)) for name in ("planes", "magnitudes")}, "kind")
-        return graph
+        return FittedPredictor(choice.layout, graph, sites)
 
     def _trial(self, layout: PhaseLayout, reference: bool) -> PredictorChoice:
         fitted, held = self._parts()
@@ -76,8 +88,7 @@ class PredictorSearch:
         fitter = PredictorFitter(layout, _TRIAL_ROWS, _TRIAL_FEWEST)
         self._fit(fitter, fitted, base, mask)
         bits = fitter.bits(self._frames(held, base), _FINE, _mask_of(mask, held.shape))
-        field = 8.0 * statistics.field.size / self.values_to_code if reference else 0.0
-        return PredictorChoice(layout, reference, bits + field)
+        return PredictorChoice(layout, reference, bits)
 
     def _parts(self) -> tuple[list[np.ndarray], np.ndarray]:
         """Runs to fit on, and what is held out: the latest run, or the later steps of the only one."""
