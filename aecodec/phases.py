@@ -185,12 +185,10 @@ def targets(array: np.ndarray, phase: Phase) -> np.ndarray:
 
 def midpoints(known: np.ndarray, count: int) -> np.ndarray:
     """Floor of the mean of each known value and the one after it; the last repeated. int32, contiguous."""
-    middle = np.ascontiguousarray(known[..., :count])
-    if middle is known or np.shares_memory(middle, known):
-        middle = middle.copy()
+    middle = np.empty((*known.shape[:-1], count), np.int32)
     pairs = min(count, known.shape[-1] - 1)
-    middle[..., :pairs] += known[..., 1 : pairs + 1]
-    middle[..., pairs:] += known[..., pairs:count]
+    np.add(known[..., :pairs], known[..., 1 : pairs + 1], out=middle[..., :pairs])
+    np.add(known[..., pairs:count], known[..., pairs:count], out=middle[..., pairs:])
     middle >>= 1
     return middle
 

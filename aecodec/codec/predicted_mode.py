@@ -81,7 +81,7 @@ def encode_predicted(array: np.ndarray, errors: np.ndarray, model: Model, origin
     flags = (PER_CHANNEL if (steps != steps[0]).any() else 0) | (CLASSES if classes is not None else 0)
     known = None if classes is None else classes != 0
     sites = model.constant_sites(array.shape, origin)
-    if sites is not None and (np.abs(fine[:, sites]) > lattice.spacing / 2).mean() < _FEW:
+    if sites is not None and sites.any() and (np.abs(fine[:, sites]) > lattice.spacing / 2).mean() < _FEW:
         flags |= CONSTANT
         known = np.broadcast_to(sites, array.shape) if known is None else known | sites
     free = None if known is None else to_frames(known)
