@@ -67,7 +67,7 @@ def test_a_newer_minor_version_is_accepted():
         (
             ARRAY_PREFIX[:8] + b"\x02\x05Z\0",
             VersionError,
-            "format version 2.5 is newer than 1.0; upgrade aecodec to read it",
+            "format version 2.5 is newer than 1.1; upgrade aecodec to read it",
         ),
         (ARRAY_PREFIX[:8] + b"\0\0Z\0", FormatError, "malformed file prefix 00 00 5a 00"),
         (ARRAY_PREFIX[:8] + b"\1\0Z\1", FormatError, "malformed file prefix 01 00 5a 01"),
