@@ -28,8 +28,8 @@ from aecodec.container.layout import (
 )
 from aecodec.errors import ChecksumError, FormatError, LimitError, NotAecodecError, TruncatedError, VersionError
 
-ARRAY_PREFIX = bytes.fromhex("894145430d0a1a0a 0100 5a 00")
-MODEL_PREFIX = bytes.fromhex("894145430d0a1a0a 0100 4d 00")
+ARRAY_PREFIX = bytes.fromhex("894145430d0a1a0a 0101 5a 00")
+MODEL_PREFIX = bytes.fromhex("894145430d0a1a0a 0101 4d 00")
 RECORD = bytes.fromhex("e7524543 03 00 0000 05000000 0300000000000000 990977adf52cbc44 0143d576 616263")
 
 
