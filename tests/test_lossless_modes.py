@@ -9,18 +9,9 @@ from hypothesis.extra.numpy import arrays
 import aecodec
 from aecodec.codec.chunk import ChunkCoder, Mode
 from aecodec.codec.effort import effort_of
-from aecodec.codec.float_mode import (
-    FIXED,
-    ORDERED,
-    FloatPlan,
-    decode_floats,
-    encode_floats,
-    fixed_widths,
-    from_ordered,
-    plan_floats,
-    q_limits,
-    to_ordered,
-)
+from aecodec.codec.float_format import fixed_widths, from_ordered, q_limits, to_ordered
+from aecodec.codec.float_mode import decode_floats, encode_floats
+from aecodec.codec.float_plan import FIXED, ORDERED, FloatPlan, plan_floats
 from aecodec.codec.hidden import Form, Lattice
 from aecodec.codec.hidden_mode import decode_hidden, encode_hidden, plan_on
 from aecodec.codec.integers import IntegerPlan, decode_integers, encode_integers, sample_of

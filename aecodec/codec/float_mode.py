@@ -8,13 +8,21 @@ Body: way byte (flags with it); q as a zigzagged varint; section of integers; se
 of the bits where n is 0; classes and exceptions as flagged.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from aecodec.canonical import fill_missing
-from aecodec.codec.effort import Effort
-from aecodec.codec.integers import IntegerPlan, Shape, decode_integers, encode_integers, plan_integers
+from aecodec.codec.float_format import (
+    FORMATS,
+    FloatFormat,
+    coarse_fixed,
+    fixed_widths,
+    from_ordered,
+    q_limits,
+    split_fixed,
+    to_ordered,
+)
+from aecodec.codec.float_plan import ORDERED, FloatPlan
+from aecodec.codec.integers import Shape, decode_integers, encode_integers
 from aecodec.codec.sections import apply_exceptions, decode_classes, encode_classes, encode_exceptions, non_finite_classes, put_back
 from aecodec.errors import FormatError
 from aecodec.ladder import NAN
@@ -23,94 +31,12 @@ from aecodec.packing.refinement import Widths, decode_low_bits, encode_low_bits
 from aecodec.packing.stream import decode_stream, encode_stream
 from aecodec.packing.varint import Cursor, put_section, put_varint
 
-FIXED, ORDERED, CLASSES, EXCEPTIONS = 0, 1, 2, 4
-_INDEX_BITS = 30
-_SMALL_SHARE = 0.85
-_MIXED = 0.5  # bits a value that are lost where zero bits share bytes with others
-_TARGETS = (0.0, 2.0, 4.0, 6.0, 8.0)  # log2 of the mean magnitude of a residual that is left to the entropy coder
-
-
-@dataclass(frozen=True)
-class FloatFormat:
-    """An IEEE binary format: width, significand bits stored, exponent of the smallest subnormal."""
-
-    bits: int
-    mantissa: int
-    lowest: int
-
-    @property
-    def unsigned(self) -> np.dtype:
-        """Unsigned integers of the same width."""
-        return np.dtype(f"u{self.bits // 8}")
-
-    @property
-    def signed(self) -> np.dtype:
-        """Signed integers of the same width."""
-        return np.dtype(f"i{self.bits // 8}")
-
-
-FORMATS = {2: FloatFormat(16, 10, -24), 4: FloatFormat(32, 23, -149), 8: FloatFormat(64, 52, -1074)}
-
-
-@dataclass(frozen=True)
-class FloatPlan:
-    """Way, exponent or shift, and how the integers are coded; estimated bits a value."""
-
-    bits: float
-    way: int
-    q: int
-    integers: IntegerPlan
-
-
-def to_ordered(array: np.ndarray) -> np.ndarray:
-    """IEEE bits -> signed integers of the same width in the order of the values; -0.0 is just below 0.0."""
-    f = FORMATS[array.itemsize]
-    bits = array.view(f.signed)
-    return bits ^ ((bits >> (f.bits - 1)) & f.signed.type((1 << (f.bits - 1)) - 1))
-
-
-def from_ordered(ordered: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """The inverse of `to_ordered`."""
-    return to_ordered(ordered).view(dtype)
-
-
-def split_fixed(array: np.ndarray, q: int) -> np.ndarray:
-    """trunc(value / 2**q), int32, of finite values below 2**(q + 31)."""
-    if array.itemsize == 8:
-        return (array * np.ldexp(1.0, -q)).astype(np.int32)
-    if array.itemsize == 4 and -100 < q < 100:
-        return (array * np.float32(2.0**-q)).astype(np.int32)
-    return (array.astype(np.float64) * np.ldexp(1.0, -q)).astype(np.int32)
-
-
-def fixed_widths(coarse: np.ndarray, q: int) -> np.ndarray:
-    """How many bits of its significand lie below 2**q, of each value whose coarse part n * 2**q has the bits `coarse`."""
-    f = FORMATS[coarse.itemsize]
-    exponent = (coarse >> coarse.dtype.type(f.mantissa)) & coarse.dtype.type((1 << (f.bits - 1 - f.mantissa)) - 1)
-    top = q - f.lowest + 1  # the width of a value with exponent field 1 is one less
-    table = np.clip(top - np.maximum(np.arange(1 << (f.bits - 1 - f.mantissa)), 1), 0, f.mantissa).astype(np.uint8)
-    return table[exponent]
-
-
-def coarse_fixed(indices: np.ndarray, q: int, dtype: np.dtype) -> np.ndarray:
-    """n * 2**q as bits of `dtype`."""
-    with np.errstate(over="ignore"):
-        if dtype.itemsize == 4 and -100 < q < 100:
-            values = indices.astype(np.float32) * np.float32(2.0**q)
-        else:
-            values = (indices * np.ldexp(1.0, q)).astype(dtype)
-    return values.view(FORMATS[dtype.itemsize].unsigned)
+CLASSES, EXCEPTIONS = 2, 4
 
 
 def _uniform(widths: np.ndarray) -> Widths:
     """One number where all are the same."""
     return int(widths[0]) if widths.size and (widths == widths[0]).all() else widths
-
-
-def q_limits(dtype: np.dtype) -> tuple[int, int]:
-    """Least and greatest q of fixed point: 2**q and its inverse are normal float64."""
-    f = FORMATS[dtype.itemsize]
-    return max(f.lowest - 31, -1022), min(1 << (f.bits - 2 - f.mantissa), 1022)
 
 
 def encode_floats(array: np.ndarray, plan: FloatPlan, thorough: bool) -> bytes:
@@ -219,79 +145,3 @@ def _decode_small(cursor: Cursor, count: int, f: FloatFormat) -> np.ndarray:
         raise FormatError(f"bits of a small value beyond the {f.bits} of its format")
     narrow = turned.astype(f.unsigned)
     return (narrow >> f.unsigned.type(1)) | (narrow << f.unsigned.type(f.bits - 1))
-
-
-def plan_floats(array: np.ndarray, sample: np.ndarray, effort: Effort) -> list[FloatPlan]:
-    """Plans for `array` by what they make of a `sample` of it."""
-    f = FORMATS[array.itemsize]
-    plans = []
-    peak = _peak(array)
-    integers: IntegerPlan | None = None
-    if peak > 0:
-        low, high = q_limits(array.dtype)
-        finest = int(np.clip(np.frexp(peak)[1] - _INDEX_BITS, low, high))
-        values = np.clip(sample if np.isfinite(sample).all() else fill_missing(sample), -peak, peak)
-        place = _lowest_place(values, f)
-        for q in _steps(values, finest, high, place):
-            indices = split_fixed(values, q)
-            integers = plan_integers(indices, effort, None if effort.thorough else integers)
-            plans.append(FloatPlan(integers.bits + _low_bits(values, indices, q, place), FIXED, q, integers))
-    ordered = to_ordered(sample)
-    for q in _shifts(ordered, f):
-        indices = (ordered >> f.signed.type(q)).astype(np.int32)
-        integers = plan_integers(indices, effort, None if effort.thorough else integers)
-        plans.append(FloatPlan(integers.bits + q * float((indices != 0).mean()), ORDERED, q, integers))
-    return plans
-
-
-def _peak(array: np.ndarray) -> float:
-    """Largest finite magnitude, 0 where there is none."""
-    low, high = float(array.min()), float(array.max())
-    if not np.isfinite(low + high) or max(-low, high) == np.inf:
-        finite = array[np.isfinite(array)]
-        low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-    return max(-low, high)
-
-
-def _low_bits(values: np.ndarray, indices: np.ndarray, q: int, place: int) -> float:
-    """Bits a value below 2**q, those below 2**place being zero."""
-    bits = values.view(FORMATS[values.itemsize].unsigned)
-    widths = fixed_widths(bits[indices != 0], q)
-    stored = np.minimum(widths, min(max(0, q - place), 64)).sum(dtype=np.float64)
-    small = np.count_nonzero((indices == 0) & (values != 0))
-    mixed = _MIXED * values.size if place < q and stored < widths.sum(dtype=np.float64) else 0.0
-    return float(stored + mixed + small * _SMALL_SHARE * 8 * values.itemsize) / max(1, values.size)
-
-
-def _lowest_place(values: np.ndarray, f: FloatFormat) -> int:
-    """Exponent of the lowest bit that is set in any of `values`, all finite."""
-    bits = values.view(f.unsigned).reshape(-1)
-    bits = bits[(bits << f.unsigned.type(1)) != 0]
-    if not bits.size:
-        return f.lowest
-    field = (bits >> f.unsigned.type(f.mantissa)) & f.unsigned.type((1 << (f.bits - 1 - f.mantissa)) - 1)
-    marked = bits | f.unsigned.type(1 << f.mantissa)
-    lowest = marked & (~marked + f.unsigned.type(1))
-    return int((np.frexp(lowest.astype(np.float64))[1] - 2 + np.maximum(field, 1).astype(np.int64)).min()) + f.lowest
-
-
-def _steps(values: np.ndarray, finest: int, high: int, place: int) -> list[int]:
-    """Exponents to try: where the residual is of a few bits, and the lowest bit that any value has."""
-    indices = split_fixed(values, finest)
-    spread = min((_spread(indices, axis) for axis in range(4) if indices.shape[axis] > 1), default=0.0)
-    found = {int(np.clip(max(place, finest + round(spread - target)), finest, high)) for target in _TARGETS}
-    return sorted(found | {place} if finest <= place <= high else found)
-
-
-def _shifts(ordered: np.ndarray, f: FloatFormat) -> list[int]:
-    least = max(0, f.bits - 32)
-    indices = (ordered >> least).astype(np.int32)
-    spread = [_spread(indices, axis) for axis in range(4) if indices.shape[axis] > 1]
-    return [int(np.clip(least + round(min(spread, default=0.0) - t), least, f.bits - 1)) for t in _TARGETS[1:3]]
-
-
-def _spread(indices: np.ndarray, axis: int) -> float:
-    """log2 of the median nonzero difference along an axis."""
-    steps = np.abs(np.diff(indices.astype(np.int64), axis=axis))
-    steps = steps[steps > 0]
-    return float(np.log2(np.median(steps))) if steps.size else 0.0

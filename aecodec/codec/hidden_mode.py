@@ -10,7 +10,8 @@ import numpy as np
 
 from aecodec.canonical import fill_missing
 from aecodec.codec.effort import Effort
-from aecodec.codec.float_mode import FORMATS, from_ordered, put_odd_values, take_odd_values, to_ordered
+from aecodec.codec.float_format import FORMATS, from_ordered, to_ordered
+from aecodec.codec.float_mode import put_odd_values, take_odd_values
 from aecodec.codec.hidden import Form, Lattice, decode_digits, encode_digits, read_lattice, to_decimals
 from aecodec.codec.integers import IntegerPlan, Shape, decode_integers, encode_integers, plan_integers
 from aecodec.errors import FormatError

@@ -4,7 +4,8 @@ import numpy as np
 
 from aecodec.canonical import fill_missing
 from aecodec.codec.effort import Effort
-from aecodec.codec.float_mode import FloatPlan, encode_floats, plan_floats
+from aecodec.codec.float_mode import encode_floats
+from aecodec.codec.float_plan import FloatPlan, plan_floats
 from aecodec.codec.hidden import Form, Lattice
 from aecodec.codec.hidden_mode import HiddenPlan, encode_hidden, plan_on
 from aecodec.codec.integers import sample_of
