@@ -64,50 +64,27 @@ def encode_predicted(array: np.ndarray, errors: np.ndarray, model: Model, origin
 
     If not `bounded`, more residuals than the nearest are 0, and some values err by more: fewer bytes for the same mean error.
     """
-    layout = model.manifest.predictor
     classes = non_finite_classes(array)
     values = array if classes is None else fill_missing(array)
     steps = lattice_steps(errors, peaks(values), array.dtype)
-    if layout is None or not steps.all():
-        return None
-    lattice = _lattice(steps, array.dtype)
-    if lattice is None:
+    lattice = _lattice(steps, array.dtype) if steps.all() else None
+    if model.manifest.predictor is None or lattice is None:
         return None
     base = _base(model, array.shape, origin, array.dtype)
     with np.errstate(over="ignore", invalid="ignore"):
         fine = (values - base) * (1.0 / lattice.units).reshape(1, -1, 1, 1)
     if not (np.abs(fine).max() <= VALUE_LIMIT - lattice.spacing):
         return None
-    flags = (PER_CHANNEL if (steps != steps[0]).any() else 0) | (CLASSES if classes is not None else 0)
-    known = None if classes is None else classes != 0
     sites = model.constant_sites(array.shape, origin)
-    if sites is not None and sites.any() and (np.abs(fine[:, sites]) > lattice.spacing / 2).mean() < _FEW:
-        flags |= CONSTANT
-        known = np.broadcast_to(sites, array.shape) if known is None else known | sites
-    free = None if known is None else to_frames(known)
-    reals = to_frames(fine)
-    found = np.zeros(reals.shape, np.int32)
-    grid = base_grid(frames_shape(array.shape))
-    coarse = np.rint(reals[grid] / lattice.spacing).astype(np.int32)
-    found[grid] = coarse * np.int32(lattice.spacing)
+    if sites is not None and not (sites.any() and (np.abs(fine[:, sites]) > lattice.spacing / 2).mean() < _FEW):
+        sites = None
+    free = _union(classes, sites, array.shape)
     groups: list[list[np.ndarray]] = [[] for _ in range(INDICES)]
-    inverse = 1.0 / lattice.spacing
+    coarse, found = _code_phases(fine, free, lattice.spacing, model, groups, 0.0 if bounded else _DEAD_ZONE)
+    restored = _restore(found, lattice, array.dtype, base, sites)
 
-    def code(phase: Phase, mean: np.ndarray, index: np.ndarray) -> np.ndarray:
-        exact = (targets(reals, phase) - mean) * inverse
-        if not bounded:
-            exact -= np.clip(exact, -_DEAD_ZONE, _DEAD_ZONE)
-        residual = np.rint(exact).astype(np.int32)
-        if free is None:
-            _put(groups, residual.reshape(-1), index.reshape(-1))
-        else:
-            skipped = targets(free, phase)
-            residual[skipped] = 0
-            _put(groups, residual[~skipped], index[~skipped])
-        return residual
-
-    run_phases(found, layout, lattice.spacing, model.predict, code)
-    restored = _restore(from_frames(found, array.shape), lattice, array.dtype, base, sites if flags & CONSTANT else None)
+    per_channel = bool((steps != steps[0]).any())
+    flags = PER_CHANNEL * per_channel | CLASSES * (classes is not None) | CONSTANT * (sites is not None)
     tail = bytearray()
     sound = within_bound(array, restored, errors) if bounded else np.isfinite(values)
     if classes is not None:
@@ -117,8 +94,49 @@ def encode_predicted(array: np.ndarray, errors: np.ndarray, model: Model, origin
         flags |= EXCEPTIONS
         put_section(tail, encode_exceptions(array, np.flatnonzero(~sound)))
     axes, left = _coarse_residual(coarse)
-    stored = (steps if flags & PER_CHANNEL else steps[:1]).astype("<f8").tobytes()
-    return Predicted(bytes([flags]) + stored, left, axes, groups, bytes(tail), restored)
+    head = bytes([flags]) + (steps if per_channel else steps[:1]).astype("<f8").tobytes()
+    return Predicted(head, left, axes, groups, bytes(tail), restored)
+
+
+def _code_phases(
+    fine: np.ndarray, free: np.ndarray | None, spacing: int, model: Model, groups: list[list[np.ndarray]], dead_zone: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Code canonical `fine` (real numbers of fine units) but where it is `free`, into `groups` by scale index.
+
+    Returns the base grid in lattice steps, and what a decoder will find in fine units, canonical int32.
+    """
+    layout = model.manifest.predictor
+    assert layout is not None
+    reals = to_frames(fine)
+    found = np.zeros(reals.shape, np.int32)
+    grid = base_grid(frames_shape(fine.shape))
+    coarse = np.rint(reals[grid] / spacing).astype(np.int32)
+    found[grid] = coarse * np.int32(spacing)
+    inverse = 1.0 / spacing
+
+    def code(phase: Phase, mean: np.ndarray, index: np.ndarray) -> np.ndarray:
+        exact = (targets(reals, phase) - mean) * inverse
+        if dead_zone:
+            exact -= np.clip(exact, -dead_zone, dead_zone)
+        residual = np.rint(exact).astype(np.int32)
+        if free is None:
+            _put(groups, residual.reshape(-1), index.reshape(-1))
+        else:
+            skipped = targets(free, phase)
+            residual[skipped] = 0
+            _put(groups, residual[~skipped], index[~skipped])
+        return residual
+
+    run_phases(found, layout, spacing, model.predict, code)
+    return coarse, from_frames(found, fine.shape)
+
+
+def _union(classes: np.ndarray | None, sites: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Where nothing is coded, in frames: values with a class, and constant sites."""
+    known = None if classes is None else classes != 0
+    if sites is not None:
+        known = np.broadcast_to(sites, shape) if known is None else known | sites
+    return None if known is None else to_frames(known)
 
 
 def decode_predicted(
@@ -152,13 +170,10 @@ def decode_predicted(
     section = cursor.section()
     grouped = GroupedSymbols(section, found.size)
     classes = decode_classes(cursor.section(), shape) if flags & CLASSES else None
-    known = None if classes is None else classes != 0
     sites = model.constant_sites(shape, origin) if flags & CONSTANT else None
-    if flags & CONSTANT:
-        if sites is None:
-            raise FormatError("chunk leaves out constant sites, but its model names none")
-        known = np.broadcast_to(sites, shape) if known is None else known | sites
-    free = None if known is None else to_frames(known)
+    if flags & CONSTANT and sites is None:
+        raise FormatError("chunk leaves out constant sites, but its model names none")
+    free = _union(classes, sites, shape)
 
     def code(phase: Phase, mean: np.ndarray, index: np.ndarray) -> np.ndarray:
         if free is None:
