@@ -20,6 +20,22 @@ from aecodec.phases import PhaseLayout
 MODE = 7
 
 
+def drifting(shape, seed=0):
+    """(steps, channels, rows, columns), values of some tens: smooth fields that change a little from step to step.
+
+    No transform of a small tile catches them, which leaves them to the predictor.
+    """
+    random = np.random.default_rng(seed)
+    _, c, h, w = shape
+    wave = np.hypot(np.fft.fftfreq(2 * h)[:, None] * 2 * h, np.fft.fftfreq(2 * w)[None] * 2 * w)
+    falling = np.where(wave > 0, 1.0 / np.maximum(wave, 1.0) ** 2, 0.0)
+    state, fields = random.normal(size=(c, 2 * h, 2 * w)), np.empty(shape)
+    for field in fields:
+        state = 0.9 * state + 0.44 * random.normal(size=state.shape)
+        field[...] = np.fft.ifft2(np.fft.fft2(state) * falling).real[:, :h, :w]
+    return fields * (10.0 / fields.std())
+
+
 def layout_of(reach=1, channel_reach=0, classes=1, sources=()):
     return PhaseLayout(reach, channel_reach, classes, tuple(sources))
 

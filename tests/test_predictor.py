@@ -69,6 +69,18 @@ def test_the_latest_steps_are_the_last_run():
         assert all(np.diff(run).tolist() == [1, 1] and run[0] % 3 == 0 for run in numbers(runs)[:-1])
 
 
+@pytest.mark.xfail(strict=True, reason="where runs end with the steps, the latest one may be dropped")
+def test_the_latest_steps_are_kept_where_they_end_a_run_too():
+    assert all(numbers(run_sample(steps, 4 * 2 * 3)[0])[-1] == [steps - 3, steps - 2, steps - 1] for steps in range(3, 60, 3))
+
+
+@pytest.mark.xfail(strict=True, reason="the latest steps may belong to the run before too")
+def test_no_step_is_in_two_runs():
+    for steps in range(1, 60):
+        runs = list(itertools.chain(*numbers(run_sample(steps, 4 * 2 * 3)[0])))
+        assert len(set(runs)) == len(runs)
+
+
 def test_runs_do_not_depend_on_how_the_steps_arrive():
     whole, _ = run_sample(50, 4 * 2 * 7)
     for sizes in ([1] * 49, [20, 3, 3], [7, 7]):
@@ -239,6 +251,11 @@ def test_weights_of_any_size_make_a_graph_that_is_exact(layout, size):
     assert {len(rows[name]) for name in ("mean_weights", "scale_weights", "scale_bias")} == {layout.kinds}
 
 
+def one_row_at_its_largest(rows):
+    rows[5] = 32767
+    return rows
+
+
 def test_weights_that_are_too_large_are_refused():
     graph = predictor_graph(LAYOUTS[1], random_weights(LAYOUTS[1], 1, 1e6))
     for name in ("mean_weights", "scale_weights"):
@@ -247,7 +264,7 @@ def test_weights_that_are_too_large_are_refused():
         )
         with pytest.raises(ModelError, match=r"Conv node '(mean_sum|near_around)': values up to .* need more than 24 bits"):
             prove_predictor(one, RANGES, "kind")
-    with pytest.raises(ModelError, match="entries must be clipped to 0..99, the table's"):
+    with pytest.raises(ModelError, match=r"entries must be clipped to 0\.\.99, the table's"):
         prove_predictor(changed(graph, "table", lambda table: table[:100]), RANGES, "kind")
     with pytest.raises(ModelError, match="entries must be clipped to 0"):
         prove_predictor(changed(graph, "least", lambda least: least - 1), RANGES, "kind")
@@ -262,10 +279,8 @@ def inputs_of(layout, kind, seed):
 
     def whole(count, low):
         values = np.clip(np.rint(random.normal(size=(shape[0], count, *shape[1:])) * spread), low, INPUT_LIMIT)
-        largest = random.random(values.shape) < (seed % 3) / 2
-        return np.where(largest, INPUT_LIMIT * np.where(random.random(values.shape) < 0.5, np.sign(low + 0.5), 1), values).astype(
-            "f4"
-        )
+        signs = np.where(random.random(values.shape) < 0.5, np.sign(low + 0.5), 1.0)
+        return np.where(random.random(values.shape) < (seed % 3) / 2, INPUT_LIMIT * signs, values).astype("f4")
 
     return {"planes": whole(p, -INPUT_LIMIT), "magnitudes": whole(q, 0), "kind": np.array([kind])}
 
