@@ -1,5 +1,9 @@
 """Mode 7 read by a second reader that was written from FORMAT.md alone: the same array, bit for bit."""
 
+import hashlib
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from conftest import smooth_field, walk
@@ -231,3 +235,15 @@ def test_fitted_models(shape, axes, options):
     model = fitted(array, axes, max_error=0.1, **options)
     part = array[:6] if axes == "tcyx" else array[:150] if axes == "tc" else array
     check(part + np.float32(0.3), axes, model, 0.1)
+
+
+GOLDEN = sorted((Path(__file__).parent / "golden").glob("predicted-*.aecz"))
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
+def test_golden_files(path):
+    with aecodec.open(path) as f:
+        spec, model = spec_of(np.zeros(f.shape, f.dtype), f.axes), f.model
+    found, _ = read_again(path.read_bytes(), model, spec)
+    expected = json.loads(path.with_suffix(".json").read_text())["expected"]["sha256"]
+    assert hashlib.sha256(spec.from_canonical(found).astype(spec.dtype).tobytes()).hexdigest() == expected
