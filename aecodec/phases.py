@@ -33,13 +33,15 @@ class PhaseLayout:
     """How an array is walked, and what the predictor is given.
 
     `reach`: distance of key frames. `channel_reach`: that of key channels, or 0 if channels come one by one; then `classes` of
-    them have weights of their own and later ones share the last. `sources`: neighbours besides the plane's own.
+    them have weights of their own and later ones share the last. `sources`: neighbours besides the plane's own; with `offsets`
+    the predictor also sees how far their values are from those here.
     """
 
     reach: int
     channel_reach: int
     classes: int
     sources: tuple[str, ...]
+    offsets: bool
 
     def is_sound(self) -> bool:
         """True if a file may ask for this."""
@@ -64,9 +66,9 @@ class PhaseLayout:
         return self.reach.bit_length() * self.channel_kinds * PHASES_PER_PLANE
 
     @property
-    def inputs(self) -> tuple[int, int]:
-        """(P, Q): planes and magnitudes."""
-        return 2 + 2 * len(self.sources), 1 + len(self.sources)
+    def inputs(self) -> int:
+        """P: planes of input."""
+        return 2 + (1 + self.offsets) * len(self.sources)
 
 
 @dataclass(frozen=True)
@@ -183,12 +185,10 @@ def targets(array: np.ndarray, phase: Phase) -> np.ndarray:
 
 def midpoints(known: np.ndarray, count: int) -> np.ndarray:
     """Floor of the mean of each known value and the one after it; the last repeated. int32, contiguous."""
-    middle = np.ascontiguousarray(known[..., :count])
-    if middle is known or np.shares_memory(middle, known):
-        middle = middle.copy()
+    middle = np.empty((*known.shape[:-1], count), np.int32)
     pairs = min(count, known.shape[-1] - 1)
-    middle[..., :pairs] += known[..., 1 : pairs + 1]
-    middle[..., pairs:] += known[..., pairs:count]
+    np.add(known[..., :pairs], known[..., 1 : pairs + 1], out=middle[..., :pairs])
+    np.add(known[..., pairs:count], known[..., pairs:count], out=middle[..., pairs:])
     middle >>= 1
     return middle
 
@@ -198,8 +198,8 @@ class Inputs:
     """What the predictor is given for a phase, N planes (batch x frames x channels) of (lines, values).
 
     `planes` float32 (N, P, lines, values): whole numbers of magnitude up to INPUT_LIMIT, in units of 2**`shift` fine units,
-    int32 (N, 1, 1); `magnitudes` likewise, of residuals near by; `middle` int32 (N, lines, values) in fine units is what the
-    mean is added to.
+    int32 (N, 1, 1); `magnitudes` (N, 1, lines, values) likewise, of residuals near by; `middle` int32 (N, lines, values) in fine
+    units is what the mean is added to.
     """
 
     planes: np.ndarray
@@ -212,35 +212,31 @@ def gather_inputs(values: np.ndarray, residual: np.ndarray, phase: Phase, layout
     """Inputs of a phase from int32 `values` and magnitudes of their residuals, both (batch, frames, channels, rows, columns).
 
     Planes: the difference of the two known neighbours; that of the midpoint to the next line's; for each source the distance
-    of its value from its midpoint, and of the midpoint here from its midpoint. Absent sources are zero.
+    of its value from its midpoint, and, with offsets, of the midpoint here from that. Absent sources are zero.
     """
     known, between = split(values, phase)
     shape = between.shape
     size = (shape[0] * shape[1] * shape[2], *shape[3:])
-    n_planes, n_magnitudes = layout.inputs
-    planes = np.zeros((size[0], n_planes, *size[1:]), np.int32)
-    magnitudes = np.zeros((size[0], n_magnitudes, *size[1:]), np.int32)
+    planes = np.zeros((size[0], layout.inputs, *size[1:]), np.int32)
     middle = midpoints(known, shape[-1])
 
-    def place(target: np.ndarray, index: int) -> np.ndarray:
-        return target[:, index].reshape(shape)
+    def place(index: int) -> np.ndarray:
+        return planes[:, index].reshape(shape)
 
     pairs = min(shape[-1], known.shape[-1] - 1)
-    np.subtract(known[..., :pairs], known[..., 1 : pairs + 1], out=place(planes, 0)[..., :pairs])
-    np.subtract(middle[..., :-1, :], middle[..., 1:, :], out=place(planes, 1)[..., :-1, :])
-    magnitudes[:, 0] = midpoints(split(residual, phase)[0], shape[-1]).reshape(size)
+    np.subtract(known[..., :pairs], known[..., 1 : pairs + 1], out=place(0)[..., :pairs])
+    np.subtract(middle[..., :-1, :], middle[..., 1:, :], out=place(1)[..., :-1, :])
     for i, source in enumerate(layout.sources):
         found = _neighbour(values, phase, source, shape)
-        if found is None:
-            continue
-        their_known, their_between = found
-        their_middle = midpoints(their_known, shape[-1])
-        np.subtract(their_between, their_middle, out=place(planes, 2 + 2 * i))
-        np.subtract(middle, their_middle, out=place(planes, 3 + 2 * i))
-        theirs = _neighbour(residual, phase, source, shape)
-        assert theirs is not None
-        magnitudes[:, 1 + i] = theirs[1].reshape(size)
+        if found is not None:
+            first = 2 + (1 + layout.offsets) * i
+            their_known, their_between = found
+            their_middle = midpoints(their_known, shape[-1])
+            np.subtract(their_between, their_middle, out=place(first))
+            if layout.offsets:
+                np.subtract(middle, their_middle, out=place(first + 1))
     shift = _shift(planes)
+    magnitudes = midpoints(split(residual, phase)[0], shape[-1]).reshape(size)[:, None]
     return Inputs(_limited(planes, shift), _limited(magnitudes, shift), middle.reshape(size), shift)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from aecodec.packing.scale import INDICES
-from aecodec.phases import Inputs, Phase, PhaseLayout, Shape5, blocks, gather_inputs, schedule, targets
+from aecodec.phases import ROWS, Inputs, Phase, PhaseLayout, Shape5, blocks, gather_inputs, schedule, targets
 
 VALUE_LIMIT = 1 << 28  # largest magnitude, so that differences and sums of two stay within int32
 _SIZE_LIMIT = 1 << 20
@@ -53,10 +53,14 @@ def run_phases(values: np.ndarray, layout: PhaseLayout, spacing: int, predict: P
             inputs = gather_inputs(values, sizes, block, layout)
             found = predict(inputs, block)
             mean = found[:, 0].astype(np.int32)
-            mean <<= inputs.shift
+            index = found[:, 1].astype(np.uint8)
+            if inputs.shift.any():
+                mean <<= inputs.shift
+                index = np.minimum(index + 2 * inputs.shift, INDICES - 1).astype(np.uint8)
             mean += inputs.middle
-            index = np.clip(found[:, 1] + 2.0 * inputs.shift, 0, INDICES - 1).astype(np.uint8)
-            residual = code(block, mean.reshape(target.shape), index.reshape(target.shape))
-            step = residual * np.int32(spacing)
+            step = code(block, mean.reshape(target.shape), index.reshape(target.shape))
+            if spacing != 1:
+                step = step * np.int32(spacing)
             np.add(mean.reshape(target.shape), step, out=target)
-            targets(sizes, block)[...] = np.minimum(np.abs(step), _SIZE_LIMIT)
+            if block.stride > 1 or block.along == ROWS:  # the last phase's are nobody's neighbours
+                targets(sizes, block)[...] = np.minimum(np.abs(step), _SIZE_LIMIT)

@@ -6,10 +6,11 @@ from enum import IntEnum
 import numpy as np
 
 from aecodec.codec.effort import Effort, effort_of
+from aecodec.codec.equivalent import Attempt, first_errors, widest_within
 from aecodec.codec.float_mode import decode_floats
 from aecodec.codec.hidden_mode import decode_hidden
 from aecodec.codec.ladder_mode import decode_ladder, encode_ladder
-from aecodec.codec.latents_mode import decode_latents_only, encode_latents_only, rms_within
+from aecodec.codec.latents_mode import decode_latents_only, encode_latents_only
 from aecodec.codec.lattice_mode import decode_lattice, encode_lattice
 from aecodec.codec.lossless_mode import encode_lossless, encode_whole_numbers
 from aecodec.codec.model import Model, Origin
@@ -21,7 +22,7 @@ from aecodec.packing.varint import Cursor
 
 _FEW = 1 << 12
 _SLACK = 1.02  # how far over what there is already an estimate may be for the real thing to be tried
-_REFINEMENTS = 40  # down to an error of 0.9**40 = 1.5 % of the first guess
+_TRIES, _THOROUGH_TRIES = 3, 6  # of lattices for a PSNR
 
 
 class Mode(IntEnum):
@@ -71,10 +72,6 @@ class ChunkCoder:
         if fidelity.kind == "lossless" and array.dtype.kind in "iu":
             errors = np.zeros(channels)
         if fidelity.kind in ("psnr", "quality"):
-            if self.model is not None:
-                body = encode_latents_only(array, fidelity, self.model, effort, origin)
-                if body is not None:
-                    return bytes([Mode.LATENTS]) + body
             return self._encode_equivalent(array, effort, origin)
         if fidelity.kind == "lossless" and array.dtype.kind == "f":
             return encode_lossless(array, effort)
@@ -92,28 +89,44 @@ class ChunkCoder:
             if predicted is not None:
                 found.append(bytes([Mode.PREDICTED]) + predicted.pack(effort.thorough))
         best = min((body for body in found if body is not None), key=len, default=None)
-        most = _SLACK * 8 * len(best) / array.size if best is not None and not effort.thorough else np.inf
+        most = _SLACK * 8 * len(best) / array.size if best is not None else np.inf
         body = encode_lattice(array, errors, self.model, effort, origin, most)
         if body is not None and (best is None or len(body) + 1 < len(best)):
             best = bytes([Mode.LATTICE]) + body
         return best
 
     def _encode_equivalent(self, array: np.ndarray, effort: Effort, origin: Origin) -> bytes | None:
-        """A lattice fine enough for the PSNR or quality asked for, where latents alone do not serve."""
+        """Latents alone, or a lattice as fine as the PSNR or quality needs, whichever is smaller."""
         fidelity, channels = self.fidelity, array.shape[1]
-        n, c, h, w = array.shape
-        errors = _equivalent_errors(fidelity, channels, array.dtype)
-        for _ in range(_REFINEMENTS):
-            body = encode_lattice(array, errors, self.model, effort, origin)
-            if body is None or fidelity.kind == "quality":
-                break
-            restored = decode_lattice(Cursor(body), (n, c, h, w), self.dtype, self.model, origin)
-            if rms_within(array, restored, fidelity.allowed_rms(channels)):
-                break
-            errors = errors * 0.9
-        else:
+        latents = encode_latents_only(array, fidelity, self.model, effort, origin) if self.model is not None else None
+        found = [bytes([Mode.LATENTS]) + latents] if latents is not None else []
+        predicts = effort.predicted and self.model is not None and self.model.manifest.predictor is not None
+        errors = first_errors(fidelity, channels, array.dtype)
+        if fidelity.kind == "quality":
+            if not found and (body := encode_lattice(array, errors, self.model, effort, origin)) is not None:
+                found.append(bytes([Mode.LATTICE]) + body)
+        elif predicts or not found:
+            encode = self._attempt_predicted if predicts else self._attempt_lattice
+            tries = _THOROUGH_TRIES if effort.thorough else _TRIES
+            allowed = fidelity.allowed_rms(channels)
+            body = widest_within(array, errors, allowed, lambda e: encode(array, e, effort, origin), tries)
+            found += [body] if body is not None else []
+        return min(found, key=len, default=None)
+
+    def _attempt_predicted(self, array: np.ndarray, errors: np.ndarray, effort: Effort, origin: Origin) -> Attempt | None:
+        assert self.model is not None
+        predicted = encode_predicted(array, errors, self.model, origin, bounded=False)
+        if predicted is None:
             return None
-        return bytes([Mode.LATTICE]) + body if body is not None else None
+        return Attempt(bytes([Mode.PREDICTED]) + predicted.pack(effort.thorough), predicted.restored)
+
+    def _attempt_lattice(self, array: np.ndarray, errors: np.ndarray, effort: Effort, origin: Origin) -> Attempt | None:
+        body = encode_lattice(array, errors, self.model, effort, origin)
+        if body is None:
+            return None
+        n, c, h, w = array.shape
+        restored = decode_lattice(Cursor(body), (n, c, h, w), self.dtype, self.model, origin)
+        return Attempt(bytes([Mode.LATTICE]) + body, restored)
 
     def decode(self, body: bytes | memoryview, shape: tuple[int, int, int, int], origin: Origin = (0, 0)) -> np.ndarray:
         """The inverse of `encode` for a canonical array of `shape`."""
@@ -150,15 +163,6 @@ def _constant(array: np.ndarray) -> bytes | None:
     if bits[-1] == bits[0] and (bits[:_FEW] == bits[0]).all() and (bits == bits[0]).all():
         return array.reshape(-1)[:1].astype(array.dtype.newbyteorder("<")).tobytes()
     return None
-
-
-def _equivalent_errors(fidelity: Fidelity, channels: int, dtype: np.dtype) -> np.ndarray:
-    """Errors whose lattice alone gives about the PSNR or quality: that of step s has mean square s**2 / 12, of integers
-    (s**2 - 1) / 12."""
-    if fidelity.kind == "psnr":
-        rms = fidelity.allowed_rms(channels)
-        return np.sqrt(3.0) * rms if dtype.kind == "f" else (np.sqrt(12.0 * rms * rms + 1.0) - 1.0) / 2.0
-    return fidelity.relative_step() * fidelity.spans(channels) / 2
 
 
 def _single(fidelity: Fidelity) -> float:

@@ -43,7 +43,7 @@ class Effort:
         if values > _MESSAGE or self.thorough:
             return self
         middle = len(self.multiples) // 2
-        return replace(self, multiples=self.multiples[middle : middle + 1], cells=(0,))
+        return replace(self, multiples=self.multiples[middle : middle + 1], cells=(0,), predicted=False)
 
 
 _IN_PLANE = (0, COLUMNS_AXIS, ROWS_AXIS | COLUMNS_AXIS, STEPS_AXIS)  # what fast_lattice.py takes in one pass
@@ -56,9 +56,9 @@ LEVELS = {
     4: Effort((1.0, 1.4, 2.0), PREDICTORS, (0, 64), 1 << 17, 3, False),
     5: _NORMAL,
     6: Effort((0.7, 1.0, 1.4, 2.0, 2.8, 3.6), PREDICTORS, CELL_SIZES, 1 << 18, 6, False),
-    7: Effort(_FINE, PREDICTORS + MORE_PREDICTORS, CELL_SIZES, 1 << 19, 9, True, True, 2),
-    8: Effort(_FINE, PREDICTORS + MORE_PREDICTORS, CELL_SIZES, 1 << 19, 12, True, True, 3),
-    9: Effort(_FINE, PREDICTORS + MORE_PREDICTORS, CELL_SIZES, 1 << 20, 19, True, True, 5),
+    7: Effort(_FINE, PREDICTORS + MORE_PREDICTORS, CELL_SIZES, 1 << 17, 9, True, True, 2),
+    8: Effort(_FINE, PREDICTORS + MORE_PREDICTORS, CELL_SIZES, 1 << 17, 12, True, True, 3),
+    9: Effort(_FINE, PREDICTORS + MORE_PREDICTORS, CELL_SIZES, 1 << 18, 19, True, True, 5),
 }
 DEFAULT_LEVEL = 5
 

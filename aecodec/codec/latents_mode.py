@@ -7,6 +7,7 @@ import numpy as np
 
 from aecodec.canonical import fill_missing
 from aecodec.codec.effort import Effort
+from aecodec.codec.equivalent import shares
 from aecodec.codec.lattice_mode import CHECKSUM, CLASSES, check_output, decode_symbols, encode_symbols, output_checksum
 from aecodec.codec.model import Model, Origin
 from aecodec.codec.sections import decode_classes, encode_classes, non_finite_classes, put_back
@@ -63,19 +64,6 @@ def decode_latents_only(
     return array
 
 
-def rms_within(array: np.ndarray, restored: np.ndarray, allowed: np.ndarray) -> bool:
-    """True if the root mean square error of each channel, over the finite values of `array`, is at most `allowed` (channels,)."""
-    limit = np.where(allowed > 0, allowed, np.finfo(np.float64).tiny).reshape(1, -1, 1, 1)
-    with np.errstate(invalid="ignore", over="ignore"):
-        relative = (array.astype(np.float64) - restored.astype(np.float64)) / limit
-        count = np.full(allowed.shape, relative[:, 0].size)
-        if array.dtype.kind == "f":
-            finite = np.isfinite(array)
-            relative[~finite] = 0.0
-            count = finite.sum(axis=(0, 2, 3))
-        return bool((np.sum(relative * relative, axis=(0, 2, 3)) <= count).all())
-
-
 def _attempt(y: np.ndarray, step: int, model: Model, values: np.ndarray, origin: Origin) -> tuple[np.ndarray, np.ndarray]:
     """(symbols, restored array) with one latent step."""
     symbols = quantize(y, step, model.manifest.latent_unit, model.manifest.latent_limit)
@@ -102,7 +90,7 @@ def _largest_step(
         middle = (low + high) / 2
         step = max(1, round(2.0**middle))
         symbols, restored = _attempt(y, step, model, values, origin)
-        if rms_within(array, restored, allowed):
+        if shares(array, restored, allowed).max(initial=0.0) <= 1.0:
             best, low = (step, symbols, restored), middle
         else:
             high = middle

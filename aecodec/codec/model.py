@@ -36,7 +36,7 @@ class Model:
         self._predictor: Executor | None = None
         if bundle.predictor is not None:
             prove_predictor(bundle.predictor, {name: Range(float(INPUT_LIMIT)) for name in ("planes", "magnitudes")}, "kind")
-            self._predictor = load_executor(bundle.predictor, provider, threads)
+            self._predictor = load_executor(bundle.predictor, provider, threads, arena=True)
         if bundle.manifest.exact:
             prove_exact(bundle.decoder, bundle.manifest.latent_limit)
 

@@ -27,6 +27,7 @@ FINE = 16  # fine units to a lattice step of floats
 LARGEST_SPACING = 1 << 20
 _BASE_AXES = (0, 0b11000, 0b00010, 0b11010)
 _BASE_CELL = 16
+_DEAD_ZONE = 0.1  # of a lattice step; chosen on train splits
 _FEW = 0.01  # of the constant sites may differ from what they are expected to be, and are then stored exactly
 
 
@@ -47,6 +48,7 @@ class Predicted:
     base_axes: int
     groups: list[list[np.ndarray]]
     tail: bytes
+    restored: np.ndarray
 
     def pack(self, thorough: bool) -> bytes:
         """The chunk's body."""
@@ -57,8 +59,11 @@ class Predicted:
         return bytes(out) + self.tail
 
 
-def encode_predicted(array: np.ndarray, errors: np.ndarray, model: Model, origin: Origin) -> Predicted | None:
-    """Canonical `array` -> what its body holds; None if the lattice does not serve it. `errors`: of each channel."""
+def encode_predicted(array: np.ndarray, errors: np.ndarray, model: Model, origin: Origin, bounded: bool = True) -> Predicted | None:
+    """Canonical `array` -> what its body holds; None if the lattice does not serve it. `errors`: largest of each channel.
+
+    If not `bounded`, more residuals than the nearest are 0, and some values err by more: fewer bytes for the same mean error.
+    """
     layout = model.manifest.predictor
     classes = non_finite_classes(array)
     values = array if classes is None else fill_missing(array)
@@ -76,7 +81,7 @@ def encode_predicted(array: np.ndarray, errors: np.ndarray, model: Model, origin
     flags = (PER_CHANNEL if (steps != steps[0]).any() else 0) | (CLASSES if classes is not None else 0)
     known = None if classes is None else classes != 0
     sites = model.constant_sites(array.shape, origin)
-    if sites is not None and (np.abs(fine[:, sites]) > lattice.spacing / 2).mean() < _FEW:
+    if sites is not None and sites.any() and (np.abs(fine[:, sites]) > lattice.spacing / 2).mean() < _FEW:
         flags |= CONSTANT
         known = np.broadcast_to(sites, array.shape) if known is None else known | sites
     free = None if known is None else to_frames(known)
@@ -89,7 +94,10 @@ def encode_predicted(array: np.ndarray, errors: np.ndarray, model: Model, origin
     inverse = 1.0 / lattice.spacing
 
     def code(phase: Phase, mean: np.ndarray, index: np.ndarray) -> np.ndarray:
-        residual = np.rint((targets(reals, phase) - mean) * inverse).astype(np.int32)
+        exact = (targets(reals, phase) - mean) * inverse
+        if not bounded:
+            exact -= np.clip(exact, -_DEAD_ZONE, _DEAD_ZONE)
+        residual = np.rint(exact).astype(np.int32)
         if free is None:
             _put(groups, residual.reshape(-1), index.reshape(-1))
         else:
@@ -103,7 +111,7 @@ def encode_predicted(array: np.ndarray, errors: np.ndarray, model: Model, origin
     tail = bytearray()
     if flags & CONSTANT and sites is not None:
         _put_constant(restored, sites, base)
-    sound = within_bound(array, restored, errors)
+    sound = within_bound(array, restored, errors) if bounded else np.isfinite(values)
     if classes is not None:
         put_section(tail, encode_classes(classes))
         sound |= classes != 0
@@ -112,7 +120,7 @@ def encode_predicted(array: np.ndarray, errors: np.ndarray, model: Model, origin
         put_section(tail, encode_exceptions(array, np.flatnonzero(~sound)))
     axes, left = _coarse_residual(coarse)
     stored = (steps if flags & PER_CHANNEL else steps[:1]).astype("<f8").tobytes()
-    return Predicted(bytes([flags]) + stored, left, axes, groups, bytes(tail))
+    return Predicted(bytes([flags]) + stored, left, axes, groups, bytes(tail), restored)
 
 
 def decode_predicted(

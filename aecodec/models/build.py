@@ -7,17 +7,17 @@ from aecodec.models.candidates import Candidate, Fitter, make_bands
 from aecodec.models.exact import prove_exact
 from aecodec.models.linear import AXIS_BITS, LinearWeights, dct_matrix, decoder_graph, encoder_graph
 from aecodec.models.manifest import Manifest
-from aecodec.models.predictor_search import PredictorSearch
-from aecodec.phases import PhaseLayout
+from aecodec.models.predictor_search import FittedPredictor
 
 _HEADROOM = 4.0
 _MAX_WEIGHT_BITS = 24
+TRIVIAL_TILE = (1, 1, 1, 1)  # an autoencoder that only scales, where the predictor does all the work
 _REFERENCE_FINE = 16.0  # parts of a lattice step: what the field is rounded by adds to the noise of all that is coded
 
 
-def build_bundle(fitter: Fitter, candidate: Candidate, predictor: PredictorSearch, layout: PhaseLayout, axes: str) -> Bundle:
+def build_bundle(fitter: Fitter, candidate: Candidate, predictor: FittedPredictor | None, axes: str) -> Bundle:
     """Graphs, proof and manifest of the chosen candidate, spreads measured on all samples."""
-    basis = fitter.basis(candidate)
+    basis = np.eye(1) if candidate.tile == TRIVIAL_TILE else fitter.basis(candidate)
     statistics = fitter.statistics
     unit = statistics.unit
     offset = statistics.shift + (0.0 if candidate.reference else unit * statistics.mean())
@@ -46,12 +46,12 @@ def build_bundle(fitter: Fitter, candidate: Candidate, predictor: PredictorSearc
         latent_limit=limit,
         exact=True,
         reference=statistics.shape if candidate.reference else None,
-        predictor=layout,
+        predictor=predictor.layout if predictor is not None else None,
         provenance={"fitted_steps": statistics.steps, "method": "closed-form KLT x DCT"},
     )
-    base = reference / unit[:, None, None] if reference is not None else statistics.mean()[:, None, None]
-    graph = predictor.graph(layout, base, with_sites=reference is not None)
-    bits = np.packbits(predictor.sites).tobytes() if reference is not None and predictor.sites.any() else None
+    graph = predictor.graph if predictor is not None else None
+    sites = predictor.sites if predictor is not None and candidate.reference else None
+    bits = np.packbits(sites).tobytes() if sites is not None and sites.any() else None
     return Bundle(manifest, decoder, encoder_graph(weights), reference, part, graph, bits).sealed()
 
 

@@ -47,7 +47,7 @@ class Fitter:
         self.rest = [s for i, s in enumerate(statistics.samples) if i % every != every - 1] or statistics.samples
 
     def choose(self, tile: tuple[int, int, int, int] | None, references: list[bool]) -> tuple[Candidate, float]:
-        """Greedy: reference first, then steps, then block size. Returns the best and its bits per value."""
+        """Greedy: reference first, then steps, then block size. Returns the best and its bits per value, its own bytes left out."""
         start = Candidate(tile or self._tile(self.statistics.tile_steps[0], 8), references[0])
         scores = {start: self.score(start)}
 
@@ -64,7 +64,7 @@ class Fitter:
             best = min(scores, key=lambda c: scores[c])
             attempt(replace(best, tile=self._tile(best.tile[0], 16)))
         best = min(scores, key=lambda c: scores[c])
-        return best, scores[best]
+        return best, scores[best] - self._share(best)
 
     def _tile(self, t: int, block: int) -> tuple[int, int, int, int]:
         channels, rows, columns = self.statistics.shape
@@ -98,13 +98,17 @@ class Fitter:
         steps = [round(16 * multiple) for multiple in _MULTIPLES]
         latents = (bands, unit, 1 << 40)
         choice = choose_step(y[:, order], steps, latents, residual_of, PREDICTORS[:3], (0, 64))
-        return choice.bits / target.size + 8.0 * self._model_bytes(candidate) / self.values_to_code
+        return choice.bits / target.size + self._share(candidate)
 
     def predictive_bits(self) -> float:
         """Estimated bits per value of the held-out samples by Lorenzo prediction alone."""
         values = np.concatenate(self.held) / (self.scale * self.lattice)[:, None, None]
         indices = np.clip(np.rint(values), -(2.0**30), 2.0**30).astype(np.int32)
         return choose_residual(indices, PREDICTORS, (0, 64)).bits / indices.size
+
+    def _share(self, candidate: Candidate) -> float:
+        """The model's own bytes as bits per value."""
+        return 8.0 * self._model_bytes(candidate) / self.values_to_code
 
     def _model_bytes(self, candidate: Candidate) -> float:
         """Rough size of the bundle: graphs, basis, latent order, reference field."""

@@ -109,6 +109,8 @@ class _Walk:
         if node.op_type == "Cast" and _attributes(node).get("to") not in CASTS:
             raise ModelError(f"{label}: only float32, float64, int32 and int64 hold all that may come")
         known = self.known
+        if node.op_type == "Gather" and node.input[0] in known.constants and _attributes(node).get("axis", 0) != 0:
+            raise ModelError(f"{label}: a table is looked up along axis 0")
         for name in node.input:
             if not any(name in names for names in (known.constants, known.families, known.ranges)):
                 raise ModelError(f"{label}: input {name!r} is not defined before it")

@@ -125,7 +125,9 @@ def _clip(known: Known, label: str, inputs: list[str]) -> Range:
     if low.size != 1 or high.size != 1 or not low.item() <= high.item():
         raise ModelError(f"{label}: limits must be two numbers, the lower first")
     source = known.range(label, inputs[0])
-    bound = min(source.bound, max(abs(float(low.item())), abs(float(high.item()))))
+    limits = float(low.item()), float(high.item())
+    # Limits that leave out the source's range lift it to the nearer one.
+    bound = max(min(source.bound, max(map(abs, limits))), limits[0], -limits[1])
     return Range(bound, min(source.grain, grain_of(np.array([low.item(), high.item()]))), float(low.item()))
 
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from aecodec.canonical import fill_missing
 from aecodec.errors import ModelError
-from aecodec.models.build import build_bundle
+from aecodec.models.build import TRIVIAL_TILE, build_bundle
 from aecodec.models.bundle import Bundle
-from aecodec.models.candidates import Fitter
+from aecodec.models.candidates import Candidate, Fitter
 from aecodec.models.predictor_search import PredictorSearch
 from aecodec.models.statistics import Statistics
 
@@ -48,7 +48,7 @@ def fit_linear(
 
     `errors`: largest absolute error of each channel, or None to scale channels by their spread. `reference`: subtract the
     mean field, don't, or (None) what makes held-out samples smaller. `values_to_code`: over how many values the model's own
-    bytes are spread in that comparison.
+    bytes are spread; if they are few, it is left without what does not pay.
     """
     statistics = _gather(slabs, tile, seed)
     fitter = Fitter(statistics, errors, values_to_code)
@@ -56,8 +56,14 @@ def fit_linear(
     predictor = PredictorSearch(statistics, fitter.scale * fitter.lattice, values_to_code)
     chosen = predictor.choose(allowed)
     best, bits = fitter.choose(tile, [chosen.reference])
-    bundle = build_bundle(fitter, best, predictor, chosen.layout, axes)
-    return FitResult(bundle, min(bits, chosen.bits), fitter.predictive_bits())
+    fitted = predictor.fit(chosen)
+    candidates = [(build_bundle(fitter, best, fitted, axes), min(bits, chosen.bits))]
+    if np.isfinite(values_to_code) and tile is None:
+        bare = Candidate(TRIVIAL_TILE, chosen.reference)
+        candidates += [(build_bundle(fitter, best, None, axes), bits), (build_bundle(fitter, bare, fitted, axes), chosen.bits)]
+    costs = [bits + 8.0 * len(bundle.to_bytes()) / values_to_code for bundle, bits in candidates]
+    smallest = int(np.argmin(costs))
+    return FitResult(candidates[smallest][0], costs[smallest], fitter.predictive_bits())
 
 
 def _gather(slabs: Iterable[np.ndarray], tile: tuple[int, int, int, int] | None, seed: int) -> Statistics:

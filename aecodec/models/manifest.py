@@ -116,7 +116,8 @@ def _layout(record: Any) -> PhaseLayout | None:
     if record is None:
         return None
     sources = tuple(str(name) for name in record["sources"])
-    return PhaseLayout(int(record["reach"]), int(record["channel_reach"]), int(record["classes"]), sources)
+    reach, channel_reach, classes = (int(record[key]) for key in ("reach", "channel_reach", "classes"))
+    return PhaseLayout(reach, channel_reach, classes, sources, bool(record["offsets"]))
 
 
 def _four(values: Any) -> tuple[int, int, int, int]:

@@ -1,6 +1,6 @@
 """The residual predictor as an ONNX graph: what a value is expected to be, and how far off that may be, in exact integers.
 
-    planes (N, P, lines, values) float32, magnitudes (N, Q, lines, values) float32, kind (1,) int64
+    planes (N, P, lines, values) float32, magnitudes (N, 1, lines, values) float32, kind (1,) int64
         -> prediction (N, 2, lines, values) float32: mean to be added to the midpoint, and scale index
 
 The interface serves any predictor that keeps to whole numbers, a network's as well as the one here, whose weights are
@@ -28,7 +28,7 @@ _LARGEST_SUM = 0.95 * (1 << 24) / INPUT_LIMIT
 class PredictorWeights:
     """Real weights in the units of the inputs.
 
-    `mean` (kinds, P, 3, 3); `near` and `around` (kinds, P + Q): weights of magnitudes at the value and of their mean over
+    `mean` (kinds, P, 3, 3); `near` and `around` (kinds, P + 1): weights of magnitudes at the value and of their mean over
     3 x 3, in residuals per input unit; `floor` (kinds,): the least residual expected.
     """
 
@@ -40,7 +40,7 @@ class PredictorWeights:
 
 def predictor_graph(layout: PhaseLayout, weights: PredictorWeights) -> bytes:
     """predictor.onnx: the weights rounded to integers, as fine as 24 bits of sum allow."""
-    p, q = layout.inputs
+    p, q = layout.inputs, 1
     mean = _within(np.rint(weights.mean * 2.0**MEAN_BITS), (1, 2, 3))
     around = weights.around / 9.0
     # The proof bounds the smoothing by ten times the larger of its two inputs.

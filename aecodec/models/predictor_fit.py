@@ -15,17 +15,17 @@ from aecodec.prediction import VALUE_LIMIT, run_phases
 
 _RIDGE = 1e-4
 _SCARCE = 0.02  # more ridge where there are few values to a weight
-_ROUNDS = 3
+_ROUNDS = (1, 2)  # of the scale, after each solution for the mean
 _LEAST_SCALE = 0.03
 _MEAN_SCALE = 0.3
 
 
 class PredictorFitter:
-    """Weights by kind, fitted in one pass over a sample."""
+    """Weights by kind, fitted in one pass over a sample, on at most `rows` values each and on none with less than `fewest`."""
 
-    def __init__(self, layout: PhaseLayout, rows: int) -> None:
-        p, q = layout.inputs
-        self.layout, self.rows = layout, rows
+    def __init__(self, layout: PhaseLayout, rows: int, fewest: int = 16) -> None:
+        p, q = layout.inputs, 1
+        self.layout, self.rows, self.fewest = layout, rows, fewest
         self.weights = PredictorWeights(
             np.zeros((layout.kinds, p, 3, 3)),
             np.zeros((layout.kinds, p + q)),
@@ -81,17 +81,17 @@ class PredictorFitter:
     def _learn(self, inputs: Inputs, kind: int, target: np.ndarray, kept: np.ndarray, spacing: np.ndarray) -> None:
         rows = np.flatnonzero(kept)
         rows = rows[:: max(1, -(-rows.size // self.rows))]
-        if not rows.size:
-            return
+        if rows.size < self.fewest:
+            return  # the midpoint, and the scale that is usual, serve as well
         x = _taps(inputs.planes, rows)
         y = target.reshape(-1)[rows]
         features = _magnitudes(inputs, rows)
         scale = np.full(rows.size, 1.0)
         unit = np.broadcast_to(spacing, target.shape).reshape(-1)[rows]
-        for _ in range(2):
+        for rounds in _ROUNDS:
             mean = self._solve(kind, x, y, 1.0 / (scale + _MEAN_SCALE))
             sizes = np.abs(np.rint((y - x @ mean) / unit))
-            scale_weights = _positive(features, sizes)
+            scale_weights = _positive(features, sizes, rounds)
             scale = features @ scale_weights
         gram, right = self._normal(x, y, 1.0 / (scale + _MEAN_SCALE))
         before = self._grams.get(kind)
@@ -142,7 +142,7 @@ def _taps(planes: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 
 def _magnitudes(inputs: Inputs, rows: np.ndarray) -> np.ndarray:
-    """Features of the scale, at chosen values: magnitudes, their means over 3 x 3, and 1; (rows, 2 * (P + Q) + 1)."""
+    """Features of the scale, at chosen values: magnitudes, their means over 3 x 3, and 1; (rows, 2 * (P + 1) + 1)."""
     columns = []
     maps = np.concatenate([np.abs(inputs.planes), inputs.magnitudes], axis=1)
     columns += [maps[:, i].reshape(-1)[rows] for i in range(maps.shape[1])]
@@ -157,11 +157,11 @@ def _box(maps: np.ndarray) -> np.ndarray:
     return np.asarray((lines[:, :, :-2] + lines[:, :, 1:-1] + lines[:, :, 2:]) / 9.0)
 
 
-def _positive(features: np.ndarray, target: np.ndarray) -> np.ndarray:
+def _positive(features: np.ndarray, target: np.ndarray, rounds: int) -> np.ndarray:
     """Weights of 0 or more whose sum comes near `target` in relative terms."""
     scale = np.full(len(target), target.mean() + _LEAST_SCALE)
     weights = np.zeros(features.shape[1])
-    for _ in range(_ROUNDS):
+    for _ in range(rounds):
         weighted = features / (scale + _LEAST_SCALE)[:, None]
         gram = weighted.T @ weighted
         gram += (1e-6 * np.trace(gram) / len(gram) + 1e-12) * np.eye(len(gram))

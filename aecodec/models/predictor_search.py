@@ -1,6 +1,6 @@
 """From sampled runs to a predictor: whether a reference field helps, how channels are walked, then weights, graph and proof."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,8 +15,9 @@ _FINE = 16
 _REACH = 8
 _CLASSES = 8
 _MOST_IN_ORDER = 16  # channels; more would be walked too slowly one by one
-_ROWS, _TRIAL_ROWS = 20000, 4000
-_TRIAL_STEPS = 17
+_ROWS, _TRIAL_ROWS, _TRIAL_FEWEST = 20000, 3000, 300
+_TRIAL_STEPS = 9
+_WORTH = 0.98  # what a predictor with offsets, which takes a third more time, must come down to
 _FAVOUR = 0.93  # held-out steps are few, and a reference field that does not help hardly hurts
 _FEW_SITES = 0.01  # constant sites fewer than this share are not worth their bits
 
@@ -28,6 +29,15 @@ class PredictorChoice:
     layout: PhaseLayout
     reference: bool
     bits: float
+
+
+@dataclass(frozen=True)
+class FittedPredictor:
+    """What a model holds of it: layout, predictor.onnx, and the constant sites, bool (channels, rows, columns)."""
+
+    layout: PhaseLayout
+    graph: bytes
+    sites: np.ndarray
 
 
 class PredictorSearch:
@@ -49,18 +59,23 @@ class PredictorSearch:
         """The best on held-out samples, greedily: reference first, then the walk over channels."""
         layouts = _layouts(self.runs[0].shape)
         tried = [self._trial(layouts[-1], reference) for reference in references]
-        best = min(tried, key=lambda choice: choice.bits * (_FAVOUR if choice.reference else 1.0))
+        field = 8.0 * self.statistics.field.size / self.values_to_code
+        best = min(tried, key=lambda choice: choice.bits * _FAVOUR + field if choice.reference else choice.bits)
         others = [self._trial(layout, best.reference) for layout in layouts[:-1]]
-        return min([best, *others], key=lambda choice: choice.bits)
+        best = min([best, *others], key=lambda choice: choice.bits)
+        full = self._trial(replace(best.layout, offsets=True), best.reference)
+        return full if full.bits < _WORTH * best.bits else best
 
-    def graph(self, layout: PhaseLayout, base: np.ndarray, with_sites: bool) -> bytes:
-        """predictor.onnx, fitted on all runs and proven; `base` (channels, rows, columns) is subtracted."""
-        fitter = PredictorFitter(layout, _ROWS)
-        base = base[self.window] if base.shape[1:] != (1, 1) else base
-        self._fit(fitter, self.runs, base, self.sites[self.window] & with_sites)
-        graph = predictor_graph(layout, fitter.weights)
+    def fit(self, choice: PredictorChoice) -> FittedPredictor:
+        """The predictor fitted on all runs and proven exact."""
+        fitter = PredictorFitter(choice.layout, _ROWS)
+        base, sites = self.statistics.mean()[:, None, None], np.zeros_like(self.sites)
+        if choice.reference:
+            base, sites = self.statistics.mean_field()[self.window], self.sites
+        self._fit(fitter, self.runs, base, sites[self.window])
+        graph = predictor_graph(choice.layout, fitter.weights)
         prove_predictor(graph, {name: Range(float(INPUT_LIMIT)) for name in ("planes", "magnitudes")}, "kind")
-        return graph
+        return FittedPredictor(choice.layout, graph, sites)
 
     def _trial(self, layout: PhaseLayout, reference: bool) -> PredictorChoice:
         fitted, held = self._parts()
@@ -70,11 +85,10 @@ class PredictorSearch:
             total = statistics.field[self.window] - held.sum(axis=0, dtype=np.float64)
             base = total / max(1, statistics.steps - len(held))
         mask = self.sites[self.window] & reference
-        fitter = PredictorFitter(layout, _TRIAL_ROWS)
+        fitter = PredictorFitter(layout, _TRIAL_ROWS, _TRIAL_FEWEST)
         self._fit(fitter, fitted, base, mask)
         bits = fitter.bits(self._frames(held, base), _FINE, _mask_of(mask, held.shape))
-        field = 8.0 * statistics.field.size / self.values_to_code if reference else 0.0
-        return PredictorChoice(layout, reference, bits + field)
+        return PredictorChoice(layout, reference, bits)
 
     def _parts(self) -> tuple[list[np.ndarray], np.ndarray]:
         """Runs to fit on, and what is held out: the latest run, or the later steps of the only one."""
@@ -101,9 +115,9 @@ def _layouts(shape: tuple[int, ...]) -> list[PhaseLayout]:
     reach = _reach(frames)
     found = []
     if channels <= _MOST_IN_ORDER:
-        found.append(PhaseLayout(reach, 0, min(channels, _CLASSES), time + ORDER_SOURCES[: channels - 1]))
+        found.append(PhaseLayout(reach, 0, min(channels, _CLASSES), time + ORDER_SOURCES[: channels - 1], False))
     if channels > 2:
-        found.append(PhaseLayout(reach, _reach(channels), 1, time + PYRAMID_SOURCES))
+        found.append(PhaseLayout(reach, _reach(channels), 1, time + PYRAMID_SOURCES, False))
     return found
 
 

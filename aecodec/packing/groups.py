@@ -57,7 +57,10 @@ def encode_groups(groups: Sequence[list[np.ndarray]], thorough: bool) -> bytes:
         put_varint(out, stream.size)
     for (first, last), stream in zip(runs, streams, strict=True):
         # Within a merged stream the symbols stay ordered by index, then by coding order.
-        out += encode_stream(stream, signed=True, thorough=thorough)
+        coded = encode_stream(stream, signed=True)
+        if thorough:
+            coded = min(coded, encode_stream(stream, signed=True, thorough=True), key=len)
+        out += coded
         if last - first > 1:
             for part in joined[first : last - 1]:
                 put_varint(out, part.size)

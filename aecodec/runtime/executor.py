@@ -22,11 +22,12 @@ class Executor(Protocol):
         """The graph's output for its inputs, in the graph's order."""
 
 
-def load_executor(graph: bytes, provider: str = "auto", threads: int = 1) -> Executor:
+def load_executor(graph: bytes, provider: str = "auto", threads: int = 1, arena: bool = False) -> Executor:
     """An executor for `graph` that can be shared by threads, pickled and forked.
 
     `provider`: "cpu", "cuda", "auto" (CUDA if it works, else CPU), or "reference" (numpy, slow, needs only onnx). Without ONNX
-    Runtime, "auto" and "cpu" fall back to the reference executor with one warning; "cuda" is never replaced silently.
+    Runtime, "auto" and "cpu" fall back to the reference executor with one warning; "cuda" is never replaced silently. `arena`
+    keeps memory between runs, for graphs that run often on little.
     """
     check_provider(provider)
     if provider != "reference":
@@ -39,7 +40,7 @@ def load_executor(graph: bytes, provider: str = "auto", threads: int = 1) -> Exe
                 ) from None
             _warn_once()
             provider = "reference"
-    return LazyExecutor(graph, provider, threads)
+    return LazyExecutor(graph, provider, threads, arena)
 
 
 def check_provider(provider: str) -> None:
@@ -63,9 +64,9 @@ def _warn_once() -> None:
 class LazyExecutor:
     """Builds the real executor at first use in each process: sessions neither pickle nor survive a fork."""
 
-    def __init__(self, graph: bytes, provider: str, threads: int) -> None:
+    def __init__(self, graph: bytes, provider: str, threads: int, arena: bool = False) -> None:
         self.provider = provider
-        self._arguments = (graph, provider, threads)
+        self._arguments = (graph, provider, threads, arena)
         self._lock = threading.Lock()
         self._run: Callable[..., np.ndarray] | None = None
         self._process = -1
@@ -92,7 +93,7 @@ class LazyExecutor:
         return run(*arrays)
 
 
-def _build(graph: bytes, provider: str, threads: int) -> tuple[Callable[..., np.ndarray], str]:
+def _build(graph: bytes, provider: str, threads: int, arena: bool) -> tuple[Callable[..., np.ndarray], str]:
     if provider == "reference":
         from aecodec.runtime.reference import ReferenceRun
 
@@ -100,7 +101,7 @@ def _build(graph: bytes, provider: str, threads: int) -> tuple[Callable[..., np.
     from aecodec.runtime.ort import OrtRun
 
     try:
-        run = OrtRun(graph, provider, threads)
+        run = OrtRun(graph, provider, threads, arena=arena)
     except AttributeError as error:  # an incomplete installation of onnxruntime imports as an empty package
         raise ModelError(f"ONNX Runtime is broken ({error}); reinstall it: pip install --force-reinstall onnxruntime") from None
     return run, run.provider

@@ -11,15 +11,15 @@ _NAMES = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 class OrtRun:
     """One session. `run` is safe from many threads; creation is serialised by the caller."""
 
-    def __init__(self, graph: bytes, provider: str, threads: int, optimise: bool = True) -> None:
+    def __init__(self, graph: bytes, provider: str, threads: int, optimise: bool = True, arena: bool = False) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         # A pool of one or two threads that spins would take the cores from numpy and zstd.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # Batches vary in size: a growing arena would keep the largest of each.
-        options.enable_cpu_mem_arena = False
+        # Batches of tiles vary in size, and an arena would keep the largest of each; blocks of phases are small and many.
+        options.enable_cpu_mem_arena = arena
         if not optimise:
             options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         self._session = self._create(graph, options, provider)
