@@ -36,14 +36,14 @@ def drifting(shape, seed=0):
     return fields * (10.0 / fields.std())
 
 
-def layout_of(reach=1, channel_reach=0, classes=1, sources=()):
-    return PhaseLayout(reach, channel_reach, classes, tuple(sources))
+def layout_of(reach=1, channel_reach=0, classes=1, sources=(), offsets=True):
+    return PhaseLayout(reach, channel_reach, classes, tuple(sources), offsets)
 
 
 def random_weights(layout, seed=0, size=0.3):
     """Weights that make every input count, so that a wrong one shows."""
     random = np.random.default_rng(seed)
-    p, q = layout.inputs
+    p, q = layout.inputs, 1
     return PredictorWeights(
         random.normal(size=(layout.kinds, p, 3, 3)) * size / p,
         random.random((layout.kinds, p + q)) * size / (p + q),

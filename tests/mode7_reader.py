@@ -241,8 +241,9 @@ class Walk:
             def mid(array, where, line, j, even=even, after=after):
                 return wrap(even(array, where, line, j) + even(array, where, line, after(where, line, j))) >> 1
 
-            planes = np.zeros((2 + 2 * len(names), len(lines), len(wide)), object)
-            sizes = np.zeros((1 + len(names), len(lines), len(wide)), object)
+            each = 2 if self.parts.layout["offsets"] else 1
+            planes = np.zeros((2 + each * len(names), len(lines), len(wide)), object)
+            sizes = np.zeros((1, len(lines), len(wide)), object)
             middle = np.zeros((len(lines), len(wide)), object)
             for line, j in itertools.product(range(len(lines)), wide):
                 here = (f, c)
@@ -254,9 +255,9 @@ class Walk:
                 for i, there in enumerate(sources):
                     if there is not None:
                         theirs = mid(self.x, there, line, j)
-                        planes[2 + 2 * i, line, j] = wrap(odd(self.x, there, line, j) - theirs)
-                        planes[3 + 2 * i, line, j] = wrap(m - theirs)
-                        sizes[1 + i, line, j] = odd(self.sizes, there, line, j)
+                        planes[2 + each * i, line, j] = wrap(odd(self.x, there, line, j) - theirs)
+                        if each == 2:
+                            planes[3 + each * i, line, j] = wrap(m - theirs)
             seen = planes[:, ::4, ::4]
             mean = max(int(abs(plane).sum()) * 16 // plane.size for plane in seen)
             made.append((f, c, middle, max(0, mean.bit_length() - 12), planes, sizes))

@@ -17,6 +17,7 @@ layouts = st.builds(
     st.one_of(st.just(0), powers),
     st.integers(1, 64),
     st.lists(st.sampled_from(SOURCES), unique=True).map(tuple),
+    st.booleans(),
 )
 sizes = st.one_of(st.integers(1, 9), st.sampled_from([15, 16, 17, 31, 33, 40]))
 

@@ -208,7 +208,7 @@ def test_a_file_of_a_hostile_body_is_a_typed_error(model, bodies):
 
 # --- models
 
-GOOD = {"reach": 2, "channel_reach": 0, "classes": 2, "sources": ["before", "after", "channel-1"]}
+GOOD = {"reach": 2, "channel_reach": 0, "classes": 2, "sources": ["before", "after", "channel-1"], "offsets": True}
 INVALID = "invalid model manifest: predictor must have a reach of 1 to 32, a power of two, and known sources"
 
 
@@ -379,6 +379,18 @@ def test_hostile_graphs_are_a_model_error(request, bundle, name, provider):
     graph = HOSTILE[name](predictor_graph(LAYOUT, random_weights(LAYOUT)))
     with pytest.raises(ModelError):
         use(remade(bundle, LAYOUT, 2, graph=graph), provider)
+
+
+@pytest.mark.xfail(strict=True, reason="not clipped to 0..47")
+@pytest.mark.parametrize("index", [48, 60, 255])
+def test_scale_indices_beyond_the_last_are_clipped(bundle, index):
+    graph = predictor_graph(LAYOUT, random_weights(LAYOUT))
+    body = None
+    for entry in (47, index):
+        wild = replaced(graph, constants={"table": lambda table, entry=entry: np.full_like(table, entry)})
+        used = aecodec.Model(remade(bundle, LAYOUT, 2, graph=wild), "cpu")
+        body = body or body_of(smooth_field(SHAPE), used, [0.5, 0.5])
+        assert decode_predicted(Cursor(body[1:]), SHAPE, np.dtype("f4"), used, (0, 0)).shape == SHAPE
 
 
 @pytest.mark.xfail(strict=True, reason="protobuf's own error")

@@ -66,6 +66,8 @@ LAYOUTS = {
     "channel pyramid beyond the channels": (layout_of(1, 32, 9, ("above",)), (1, 6, 6, 5)),
     "time and channels in order": (layout_of(2, 0, 2, TIME + ORDER), (4, 3, 6, 9)),
     "time and channel pyramid": (layout_of(4, 2, 1, ("above", "after", "before", "below")), (5, 4, 7, 6)),
+    "no offsets": (layout_of(2, 0, 2, TIME + ORDER, False), (4, 3, 6, 9)),
+    "no offsets in a pyramid": (layout_of(2, 4, 1, TIME + PYRAMID, False), (4, 5, 6, 7)),
     "one source of time": (layout_of(2, 0, 1, ("after",)), (4, 1, 9, 9)),
     "sources that are never there": (layout_of(2, 0, 1, (*PYRAMID, "channel-2")), (3, 1, 6, 6)),
 }

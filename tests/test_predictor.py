@@ -154,7 +154,7 @@ def process(bundle):
     """A known predictor, and two fields that it made of residuals of a known size."""
     layout = layout_of(2, 0, 1, ("before", "after"))
     random = np.random.default_rng(5)
-    p, q = layout.inputs
+    p, q = layout.inputs, 1
     mean = np.zeros((layout.kinds, p, 3, 3))
     mean[:, :, 1, 1] = random.uniform(-0.3, 0.3, (layout.kinds, p))
     flat = np.zeros((layout.kinds, p + q))
@@ -237,7 +237,7 @@ def test_a_fitted_bundle_keeps_layout_and_graph_together():
 
 # --- the graph
 
-LAYOUTS = [layout_of(), layout_of(8, 0, 3, ("before", "after", "channel-1")), layout_of(2, 4, 1, ("before", "below", "above"))]
+LAYOUTS = [layout_of(), layout_of(8, 0, 3, ("before", "after", "channel-1")), layout_of(2, 4, 1, ("before", "below", "above"), False)]
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -273,7 +273,7 @@ def test_weights_that_are_too_large_are_refused():
 def inputs_of(layout, kind, seed):
     """Random whole numbers, many of them the largest there may be."""
     random = np.random.default_rng(seed)
-    p, q = layout.inputs
+    p, q = layout.inputs, 1
     shape = tuple(random.integers(1, 9, 3))
     spread = 10.0 ** random.integers(0, 5)
 

@@ -94,16 +94,16 @@ RECIPES: dict[str, dict] = {
     "hidden-per-channel": {"kind": "affines", "shape": [3, 2, 16, 24], "dtype": "<f8", "compress": {"axes": "tcyx"}},
     "predicted-time": {
         "kind": "drifts",
-        "shape": [7, 24, 32],
+        "shape": [9, 24, 32],
         "dtype": "<f4",
         "fit": {"axes": "tyx", "max_error": 0.5, "tile": [1, 1, 8, 8], "reference": False},
         "compress": {"axes": "tyx", "max_error": 0.5},
     },
     "predicted-channels": {
         "kind": "drifts",
-        "shape": [5, 24, 24],
+        "shape": [2, 48, 48],
         "dtype": "<f8",
-        "fit": {"axes": "cyx", "max_error": 1.0, "tile": [1, 5, 8, 8], "reference": False},
+        "fit": {"axes": "cyx", "max_error": 1.0, "tile": [1, 2, 8, 8], "reference": False},
         "compress": {"axes": "cyx", "max_error": 1.0},
     },
     "predicted-channel-pyramid": {
@@ -115,7 +115,7 @@ RECIPES: dict[str, dict] = {
     },
     "predicted-constant-sites": {
         "kind": "later-coast",
-        "shape": [8, 20, 24],
+        "shape": [9, 24, 24],
         "dtype": "<f4",
         "fit_kind": "coast",
         "fit": {"axes": "tyx", "max_error": 0.5, "tile": [1, 1, 8, 8], "reference": True},
@@ -130,7 +130,7 @@ RECIPES: dict[str, dict] = {
     },
     "predicted-integers-error": {
         "kind": "drifts",
-        "shape": [6, 24, 24],
+        "shape": [9, 24, 24],
         "dtype": "|i1",
         "fit": {"axes": "tyx", "tile": [1, 1, 8, 8], "reference": False, "max_error": 1},
         "compress": {"axes": "tyx", "max_error": 1},
