@@ -89,5 +89,5 @@ def test_wrong_calls_are_refused_with_the_remedy(call, kind, message, field):
 def test_a_newer_version_asks_for_an_upgrade(field):
     data = bytearray(aecodec.compress(field))
     data[8] = 2
-    with pytest.raises(VersionError, match=r"format version 2.0 is newer than 1.0; upgrade aecodec to read it"):
+    with pytest.raises(VersionError, match=r"format version 2.1 is newer than 1.1; upgrade aecodec to read it"):
         aecodec.decompress(bytes(data))

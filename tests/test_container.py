@@ -28,8 +28,8 @@ from aecodec.container.layout import (
 )
 from aecodec.errors import ChecksumError, FormatError, LimitError, NotAecodecError, TruncatedError, VersionError
 
-ARRAY_PREFIX = bytes.fromhex("894145430d0a1a0a 0100 5a 00")
-MODEL_PREFIX = bytes.fromhex("894145430d0a1a0a 0100 4d 00")
+ARRAY_PREFIX = bytes.fromhex("894145430d0a1a0a 0101 5a 00")
+MODEL_PREFIX = bytes.fromhex("894145430d0a1a0a 0101 4d 00")
 RECORD = bytes.fromhex("e7524543 03 00 0000 05000000 0300000000000000 990977adf52cbc44 0143d576 616263")
 
 
@@ -67,7 +67,7 @@ def test_a_newer_minor_version_is_accepted():
         (
             ARRAY_PREFIX[:8] + b"\x02\x05Z\0",
             VersionError,
-            "format version 2.5 is newer than 1.0; upgrade aecodec to read it",
+            "format version 2.5 is newer than 1.1; upgrade aecodec to read it",
         ),
         (ARRAY_PREFIX[:8] + b"\0\0Z\0", FormatError, "malformed file prefix 00 00 5a 00"),
         (ARRAY_PREFIX[:8] + b"\1\0Z\1", FormatError, "malformed file prefix 01 00 5a 01"),

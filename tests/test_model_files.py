@@ -91,7 +91,10 @@ def rebuilt(model, change):
         ({"tile": [1, 2]}, "malformed model manifest: ValueError"),
         ({"offset": "abc"}, "malformed model manifest: ValueError"),
         ({"provenance": 3}, "malformed model manifest: TypeError"),
-        ({"parts": {"decoder": "0" * 64}}, "model part 'encoder' does not match the SHA-256 in the manifest"),
+        (
+            {"parts": {"decoder": "0" * 64, "predictor": "0" * 64}},
+            "model part 'encoder' does not match the SHA-256 in the manifest",
+        ),
         ({"reference": [2, 4, 4]}, "model lacks the reference field that its manifest names"),
     ],
 )

@@ -101,11 +101,11 @@ class Manifest:
             "latent_limit must be 1 to 2**53": 1 <= self.latent_limit <= 2**53,
             "reference must have the model's channels": self.reference is None
             or (self.reference[0] == self.channels and all(n >= 1 for n in self.reference)),
+            f"parts must be among {', '.join(PARTS)}": set(self.parts) <= set(PARTS) and "decoder" in self.parts,
             "predictor must have a reach of 1 to 32, a power of two, and known sources": self.predictor is None
             or self.predictor.is_sound(),
             "predictor and its layout must come together": ("predictor" in self.parts) == (self.predictor is not None),
             "constant sites need a reference field": "constant" not in self.parts or self.reference is not None,
-            f"parts must be among {', '.join(PARTS)}": set(self.parts) <= set(PARTS) and "decoder" in self.parts,
         }
         for rule, holds in checks.items():
             if not holds:

@@ -75,7 +75,7 @@ class PredictorFitter:
             return residual
 
         run_phases(values, self.layout, spacing, predict, code)
-        residual, index = (np.concatenate([pair[i] for pair in coded]) for i in (0, 1))
+        residual, index = (np.concatenate([pair[i] for pair in coded] or [np.zeros(0, np.int32)]) for i in (0, 1))
         return grouped_bits(index, residual) / max(1, reals.size)
 
     def _learn(self, inputs: Inputs, kind: int, target: np.ndarray, kept: np.ndarray, spacing: np.ndarray) -> None:
