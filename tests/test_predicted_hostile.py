@@ -247,6 +247,7 @@ def test_a_layout_that_cannot_be_is_refused(model, change, message):
     [
         ([2, 0, 2, []], "malformed model manifest: TypeError"),
         ({}, "malformed model manifest: KeyError"),
+        ({name: GOOD[name] for name in GOOD if name != "offsets"}, "malformed model manifest: KeyError 'offsets'"),
         ("before", "malformed model manifest: TypeError"),
         (None, "invalid model manifest: predictor and its layout must come together"),
     ],

@@ -201,6 +201,18 @@ def test_constant_sites_of_integers_and_series(bundle):
     check(np.stack([np.full(50, 3.0), walk(50)], axis=1), "tc", model, 0.1, flags=CONSTANT)
 
 
+@pytest.mark.xfail(strict=True, reason="a cast beyond int64, whose result depends on the machine")
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize(("dtype", "top"), [("<i8", 2.0**63), ("<u8", 2.0**64)])
+def test_constant_sites_of_integers_beyond_the_lattice_are_clipped_as_others_are(bundle, dtype, top):
+    field = np.full((1, 4, 4), top)
+    model = aecodec.Model(remade(bundle, layout_of(), 1, 0, None, field, top / 2**20, sites=field > 0), "cpu")
+    array = np.full((2, 1, 4, 4), int(top) - 1, np.uint64).astype(dtype)
+    data = predicted_file(array, "tcyx", model, 0)
+    again, _ = read_again(data, model, spec_of(array, "tcyx"))
+    assert aecodec.decompress(data).tobytes() == again.tobytes() == array.tobytes()
+
+
 def test_a_reference_field_in_chunks_of_rows_and_of_columns(bundle):
     _, field, sites = constant_fields(shape=(1, 2, 24, 11))
     array = (field + np.where(sites, 0.0, smooth_field((1, 2, 24, 11), 3, "f8")))[0].astype("f4")

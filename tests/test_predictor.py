@@ -237,7 +237,11 @@ def test_a_fitted_bundle_keeps_layout_and_graph_together():
 
 # --- the graph
 
-LAYOUTS = [layout_of(), layout_of(8, 0, 3, ("before", "after", "channel-1")), layout_of(2, 4, 1, ("before", "below", "above"), False)]
+LAYOUTS = [
+    layout_of(),
+    layout_of(8, 0, 3, ("before", "after", "channel-1")),
+    layout_of(2, 4, 1, ("before", "below", "above"), False),
+]
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
