@@ -53,14 +53,14 @@ def run_phases(values: np.ndarray, layout: PhaseLayout, spacing: int, predict: P
             inputs = gather_inputs(values, sizes, block, layout)
             found = predict(inputs, block)
             mean = found[:, 0].astype(np.int32)
-            index = found[:, 1].astype(np.uint8)
+            scale = found[:, 1]
             if inputs.shift.any():
                 mean <<= inputs.shift
-                index = np.minimum(index + 2 * inputs.shift, INDICES - 1).astype(np.uint8)
+                scale = scale + (2 * inputs.shift).astype(np.float32)
+            index = np.clip(scale, 0, INDICES - 1).astype(np.uint8)
             mean += inputs.middle
-            step = code(block, mean.reshape(target.shape), index.reshape(target.shape))
-            if spacing != 1:
-                step = step * np.int32(spacing)
+            residual = code(block, mean.reshape(target.shape), index.reshape(target.shape))
+            step = residual * np.int32(spacing) if spacing != 1 else residual.astype(np.int32, copy=False)
             np.add(mean.reshape(target.shape), step, out=target)
             if block.stride > 1 or block.along == ROWS:  # the last phase's are nobody's neighbours
                 targets(sizes, block)[...] = np.minimum(np.abs(step), _SIZE_LIMIT)

@@ -56,7 +56,7 @@ def decode_ladder(cursor: Cursor, shape: tuple[int, int, int, int], dtype: np.dt
     section = cursor.section()
     residual = decode_residual(section, int(np.prod(shape))).reshape(shape)
     section.end()
-    classes = decode_classes(cursor.section(), shape)
+    classes = decode_classes(cursor.section(), shape, NEGATIVE)
     indices = lorenzo_restore(residual, predictor)
     working = dtype if dtype.kind == "f" else np.dtype(np.float64)
     array = _cast(from_ladder(indices, classes, error, working), dtype)

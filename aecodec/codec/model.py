@@ -12,10 +12,11 @@ from aecodec.axes import Axes, guess_axes, parse_axes
 from aecodec.canonical import ArraySpec, as_array, fill_missing
 from aecodec.errors import ModelError
 from aecodec.models.bundle import Bundle
-from aecodec.models.exact import Range, prove_exact, prove_predictor
+from aecodec.models.exact import prove_exact
 from aecodec.models.manifest import Manifest
+from aecodec.models.predictor_check import check_predictor
 from aecodec.models.registry import is_shipped
-from aecodec.phases import INPUT_LIMIT, Inputs, Phase
+from aecodec.phases import Inputs, Phase
 from aecodec.quantizer import dequantize
 from aecodec.runtime import Executor, load_executor
 from aecodec.tiling import Tiling
@@ -34,8 +35,9 @@ class Model:
         if bundle.encoder is not None:
             self._encoder = load_executor(bundle.encoder, provider, threads)
         self._predictor: Executor | None = None
-        if bundle.predictor is not None:
-            prove_predictor(bundle.predictor, {name: Range(float(INPUT_LIMIT)) for name in ("planes", "magnitudes")}, "kind")
+        layout = bundle.manifest.predictor
+        if bundle.predictor is not None and layout is not None:
+            check_predictor(bundle.predictor, layout)
             self._predictor = load_executor(bundle.predictor, provider, threads, arena=True)
         if bundle.manifest.exact:
             prove_exact(bundle.decoder, bundle.manifest.latent_limit)

@@ -107,10 +107,8 @@ def encode_predicted(array: np.ndarray, errors: np.ndarray, model: Model, origin
         return residual
 
     run_phases(found, layout, lattice.spacing, model.predict, code)
-    restored = _restore(from_frames(found, array.shape), lattice, array.dtype, base)
+    restored = _restore(from_frames(found, array.shape), lattice, array.dtype, base, sites if flags & CONSTANT else None)
     tail = bytearray()
-    if flags & CONSTANT and sites is not None:
-        _put_constant(restored, sites, base)
     sound = within_bound(array, restored, errors) if bounded else np.isfinite(values)
     if classes is not None:
         put_section(tail, encode_classes(classes))
@@ -173,9 +171,7 @@ def decode_predicted(
     run_phases(found, layout, lattice.spacing, model.predict, code)
     grouped.end()
     section.end()
-    array = _restore(from_frames(found, shape), lattice, dtype, base)
-    if sites is not None:
-        _put_constant(array, sites, base)
+    array = _restore(from_frames(found, shape), lattice, dtype, base, sites)
     if classes is not None:
         put_back(array, classes)
     if flags & EXCEPTIONS:
@@ -199,18 +195,11 @@ def _base(model: Model, shape: tuple[int, ...], origin: Origin, dtype: np.dtype)
     return centre if dtype.kind == "f" else np.rint(centre)
 
 
-def _restore(found: np.ndarray, lattice: _Lattice, dtype: np.dtype, base: np.ndarray) -> np.ndarray:
+def _restore(found: np.ndarray, lattice: _Lattice, dtype: np.dtype, base: np.ndarray, constant: np.ndarray | None) -> np.ndarray:
+    """Values of fine units `found` (canonical, written to); those of `constant` sites are the base."""
+    if constant is not None:
+        found[:, constant] = 0
     return from_lattice(found, lattice.units, dtype, np.broadcast_to(base, found.shape))
-
-
-def _put_constant(array: np.ndarray, sites: np.ndarray, base: np.ndarray) -> None:
-    """Write the base at constant `sites` of a canonical array."""
-    values = np.broadcast_to(base, array.shape)[:, sites]
-    if array.dtype.kind in "iu":
-        info = np.iinfo(array.dtype)
-        values = np.clip(values, info.min, info.max)
-    with np.errstate(over="ignore"):
-        array[:, sites] = values
 
 
 def _put(groups: list[list[np.ndarray]], residual: np.ndarray, index: np.ndarray) -> None:

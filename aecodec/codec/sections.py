@@ -3,7 +3,7 @@
 import numpy as np
 
 from aecodec.errors import FormatError
-from aecodec.ladder import NAN, NEGATIVE, NEGATIVE_INFINITY, POSITIVE_INFINITY
+from aecodec.ladder import NAN, NEGATIVE_INFINITY, POSITIVE_INFINITY
 from aecodec.packing.stream import decode_stream, encode_stream
 from aecodec.packing.varint import Cursor, put_varint
 
@@ -13,10 +13,10 @@ def encode_classes(classes: np.ndarray) -> bytes:
     return encode_stream(classes.reshape(-1), thorough=True)
 
 
-def decode_classes(cursor: Cursor, shape: tuple[int, ...]) -> np.ndarray:
-    """The inverse of `encode_classes`, uint8 of `shape`."""
+def decode_classes(cursor: Cursor, shape: tuple[int, ...], most: int = NEGATIVE_INFINITY) -> np.ndarray:
+    """The inverse of `encode_classes`, uint8 of `shape`; no class is above `most`."""
     classes = decode_stream(cursor, int(np.prod(shape)))
-    if int(classes.max(initial=0)) > NEGATIVE:
+    if int(classes.max(initial=0)) > most:
         raise FormatError(f"value class {int(classes.max())} is unknown")
     return classes.astype(np.uint8, copy=False).reshape(shape)
 

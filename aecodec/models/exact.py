@@ -27,23 +27,31 @@ def prove_exact(graph: bytes, input_limit: int) -> Range:
 
     Returns the range of the output. Only graphs of one input and one output are accepted.
     """
-    model = onnx.load_model_from_string(graph)
+    model = parse_graph(graph)
     inputs, outputs = model.graph.input, model.graph.output
     if len(inputs) != 1 or len(outputs) != 1:
         raise ModelError(f"a decoder has one input and one output, this graph has {len(inputs)} and {len(outputs)}")
-    return _prove(model, {inputs[0].name: Range(float(input_limit))}, None)
+    return _prove(model, {inputs[0].name: Range(float(input_limit))}, None, None)
 
 
-def prove_predictor(graph: bytes, input_ranges: Mapping[str, Range], choice: str) -> Range:
-    """Prove a graph of several inputs; the input named `choice` is an index that only picks among constants."""
-    model = onnx.load_model_from_string(graph)
+def prove_predictor(graph: bytes, input_ranges: Mapping[str, Range], choice: str, rows: int | None = None) -> Range:
+    """Prove a graph of several inputs; the input named `choice` is an index that only picks among `rows` constants each."""
+    model = parse_graph(graph)
     names = [value.name for value in model.graph.input]
     if sorted(names) != sorted([*input_ranges, choice]) or len(model.graph.output) != 1:
         raise ModelError(f"a predictor has the inputs {', '.join([*input_ranges, choice])} and one output; found {names}")
-    return _prove(model, input_ranges, choice)
+    return _prove(model, input_ranges, choice, rows)
 
 
-def _prove(model: onnx.ModelProto, input_ranges: Mapping[str, Range], choice: str | None) -> Range:
+def parse_graph(graph: bytes) -> onnx.ModelProto:
+    """The model in ONNX's bytes; ModelError if there is none."""
+    try:
+        return onnx.load_model_from_string(graph)
+    except Exception as error:  # noqa: BLE001  # protobuf's decoding errors are not onnx's to name
+        raise ModelError(f"{len(graph)} bytes are no ONNX graph: {str(error)[:200]}") from None
+
+
+def _prove(model: onnx.ModelProto, input_ranges: Mapping[str, Range], choice: str | None, rows: int | None) -> Range:
     dtypes = {
         onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type).name
         for value in model.graph.input
@@ -51,7 +59,7 @@ def _prove(model: onnx.ModelProto, input_ranges: Mapping[str, Range], choice: st
     }
     if len(dtypes) != 1 or not dtypes <= set(MANTISSA):
         raise ModelError(f"decoder input is {', '.join(sorted(dtypes))}; an exact decoder computes in float64 or float32")
-    walk = _Walk(MANTISSA[dtypes.pop()], choice)
+    walk = _Walk(MANTISSA[dtypes.pop()], choice, rows)
     for tensor in model.graph.initializer:
         walk.known.constants[tensor.name] = numpy_helper.to_array(tensor)
     for name, found in input_ranges.items():
@@ -65,8 +73,8 @@ def _prove(model: onnx.ModelProto, input_ranges: Mapping[str, Range], choice: st
 
 
 class _Walk:
-    def __init__(self, mantissa: int, choice: str | None) -> None:
-        self.mantissa, self.choice = mantissa, choice
+    def __init__(self, mantissa: int, choice: str | None, rows: int | None) -> None:
+        self.mantissa, self.choice, self.rows = mantissa, choice, rows
         self.known = Known()
 
     def visit(self, node: onnx.NodeProto) -> None:
@@ -87,7 +95,10 @@ class _Walk:
         inputs, axis = list(node.input), _attributes(node).get("axis", 0)
         if node.op_type != "Gather" or inputs[1:] != [self.choice] or axis != 0 or inputs[0] not in self.known.constants:
             raise ModelError(f"{label}: {self.choice!r} may only pick rows of constants (Gather, axis 0)")
-        self.known.families[node.output[0]] = self.known.constants[inputs[0]]
+        found = self.known.constants[inputs[0]]
+        if found.ndim == 0 or (self.rows is not None and len(found) != self.rows):
+            raise ModelError(f"{label}: {self.choice!r} picks one of {self.rows} rows, the constant has shape {found.shape}")
+        self.known.families[node.output[0]] = found
 
     def _fold(self, label: str, node: onnx.NodeProto, folds: Mapping[str, Any], target: dict[str, np.ndarray]) -> None:
         fold = folds.get(node.op_type)

@@ -81,6 +81,8 @@ def _conv(known: Known, label: str, inputs: list[str]) -> Range:
     bound, grain = reach * source.bound, source.grain + grain_of(weights)
     if len(inputs) > 2:
         bias = known.choices(label, inputs[2])
+        if len({len(bias), len(reach)} - {1}) > 1:
+            raise ModelError(f"{label}: weights of {len(reach)} choices, bias of {len(bias)}")
         if bias.shape[1:] != reach.shape[1:]:
             raise ModelError(f"{label}: bias of {bias.shape[1:]} for {reach.shape[1:]} output channels")
         bound, grain = bound + np.abs(bias), min(grain, grain_of(bias))

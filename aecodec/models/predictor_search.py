@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from aecodec.models.exact import Range, prove_predictor
 from aecodec.models.predictor import predictor_graph
+from aecodec.models.predictor_check import check_predictor
 from aecodec.models.predictor_fit import PredictorFitter
 from aecodec.models.statistics import Statistics
-from aecodec.phases import INPUT_LIMIT, ORDER_SOURCES, PYRAMID_SOURCES, TIME_SOURCES, PhaseLayout
+from aecodec.phases import ORDER_SOURCES, PYRAMID_SOURCES, TIME_SOURCES, PhaseLayout
 from aecodec.prediction import to_frames
 
 _FINE = 16
@@ -74,7 +74,7 @@ class PredictorSearch:
             base, sites = self.statistics.mean_field()[self.window], self.sites
         self._fit(fitter, self.runs, base, sites[self.window])
         graph = predictor_graph(choice.layout, fitter.weights)
-        prove_predictor(graph, {name: Range(float(INPUT_LIMIT)) for name in ("planes", "magnitudes")}, "kind")
+        check_predictor(graph, choice.layout)
         return FittedPredictor(choice.layout, graph, sites)
 
     def _trial(self, layout: PhaseLayout, reference: bool) -> PredictorChoice:
@@ -92,9 +92,10 @@ class PredictorSearch:
 
     def _parts(self) -> tuple[list[np.ndarray], np.ndarray]:
         """Runs to fit on, and what is held out: the latest run, or the later steps of the only one."""
-        if len(self.runs) > 1:
-            return [run[-_TRIAL_STEPS:] for run in self.runs[-3:-1]], self.runs[-1][-_TRIAL_STEPS:]
-        run = self.runs[0]
+        earlier = self.statistics.runs.before_latest()
+        if earlier:
+            return [run[-_TRIAL_STEPS:] for run in earlier[-2:]], self.runs[-1][-_TRIAL_STEPS:]
+        run = self.runs[-1]
         cut = max(1, len(run) * 3 // 4)
         return ([run[:cut]], run[cut:]) if len(run) > 1 else ([run], run)
 

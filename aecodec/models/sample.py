@@ -36,10 +36,15 @@ class RunSample:
 
     def finish(self) -> list[np.ndarray]:
         """The runs, and the latest steps as the last one: what drifts is most like what follows."""
-        if not self._pending:
-            return self.runs
-        latest = np.concatenate([self._latest, *self._pending])[-self.length :]
-        return [run for run in self.runs if len(run) == len(latest)] + [latest]
+        latest = self._ending()
+        return [run for run in self.runs if len(run) == len(latest) and run is not latest] + [latest]
+
+    def before_latest(self) -> list[np.ndarray]:
+        """The runs that share no step with the last one of `finish`."""
+        return [run for run in self.runs if run is not self._latest and len(run) == len(self._ending())]
+
+    def _ending(self) -> np.ndarray:
+        return np.concatenate([self._latest, *self._pending])[-self.length :] if self._pending else self._latest
 
     def _keep(self) -> None:
         run = np.concatenate(self._pending)
