@@ -201,7 +201,6 @@ def test_constant_sites_of_integers_and_series(bundle):
     check(np.stack([np.full(50, 3.0), walk(50)], axis=1), "tc", model, 0.1, flags=CONSTANT)
 
 
-@pytest.mark.xfail(strict=True, reason="a cast beyond int64, whose result depends on the machine")
 @pytest.mark.filterwarnings("error::RuntimeWarning")
 @pytest.mark.parametrize(("dtype", "top"), [("<i8", 2.0**63), ("<u8", 2.0**64)])
 def test_constant_sites_of_integers_beyond_the_lattice_are_clipped_as_others_are(bundle, dtype, top):
