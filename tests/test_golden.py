@@ -8,14 +8,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from golden.make import array_of
+from golden.make import LARGEST, array_of
 
 import aecodec
+from aecodec.codec import float_mode, hidden_mode, lattice_mode, predicted_mode
 from aecodec.codec.chunk import Mode
-from aecodec.codec.lattice_mode import CLASSES, LATENTS, PER_CHANNEL
+from aecodec.codec.hidden import Form
 from aecodec.packing.lossless import DIFFERENCED, PLAIN, SHUFFLED, STORED
 
 FOLDER = Path(__file__).parent / "golden"
+# Flags that files of each mode must show, each set somewhere and unset elsewhere.
+FLAGS = {
+    Mode.LATTICE: (lattice_mode.LATENTS, lattice_mode.CLASSES, lattice_mode.PER_CHANNEL),
+    Mode.LATENTS: (lattice_mode.CLASSES,),
+    Mode.FLOATS: (float_mode.ORDERED, float_mode.CLASSES, float_mode.EXCEPTIONS),
+    Mode.HIDDEN: (hidden_mode.PER_CHANNEL, hidden_mode.CLASSES, hidden_mode.EXCEPTIONS),
+    Mode.PREDICTED: (predicted_mode.CLASSES, predicted_mode.EXCEPTIONS, predicted_mode.PER_CHANNEL, predicted_mode.CONSTANT),
+}
 NAMES = sorted(path.stem for path in FOLDER.glob("*.aecz"))
 
 
@@ -28,8 +37,10 @@ def test_there_are_golden_files_of_every_chunk_mode_filter_and_flag():
     heads = [bytes.fromhex(head) for name in NAMES for head in described(name)["expected"]["heads"]]
     assert {head[0] for head in heads} == set(Mode)
     assert {head[1] for head in heads if head[0] == Mode.BYTES} == {PLAIN, SHUFFLED, DIFFERENCED, STORED}
-    flags = {head[1] & flag for head in heads if head[0] == Mode.LATTICE for flag in (LATENTS, CLASSES, PER_CHANNEL)}
-    assert flags == {0, LATENTS, CLASSES, PER_CHANNEL}
+    for mode, flags in FLAGS.items():
+        for flag in flags:
+            assert {head[1] & flag for head in heads if head[0] == mode} == {0, flag}, (mode.name, flag)
+    assert {head[1] & 7 for head in heads if head[0] == Mode.HIDDEN} == set(Form)
 
 
 def test_every_golden_file_has_its_description_and_the_other_way_round():
@@ -41,7 +52,7 @@ def test_every_golden_file_has_its_description_and_the_other_way_round():
 def test_a_golden_file_is_read_to_the_same_bytes(name, provider):
     expected = described(name)["expected"]
     data = (FOLDER / f"{name}.aecz").read_bytes()
-    assert len(data) <= 8192
+    assert len(data) <= LARGEST
     restored = aecodec.decompress(data, provider=provider)
     assert list(restored.shape) == expected["shape"]
     assert restored.dtype.str == expected["dtype"]

@@ -19,9 +19,10 @@ import aecodec
 from aecodec.api.reader import Reader
 
 FOLDER = Path(__file__).parent
-LARGEST = 8 << 10
+LARGEST = 16 << 10
 
-# kind, shape and dtype of the array; `compress` holds the arguments of aecodec.compress; `fit`, where there, those of a model.
+# kind, shape and dtype of the array; `compress` holds the arguments of aecodec.compress; `fit`, where there, those of a model,
+# fitted on the array, or on one of `fit_kind`.
 RECIPES: dict[str, dict] = {
     "bytes-stored": {"kind": "noise", "shape": [40], "dtype": "<f8", "compress": {"axes": "t"}},
     "bytes-plain": {"kind": "repeats", "shape": [30, 50], "dtype": "|u1", "compress": {"axes": "tc", "max_error": 0}},
@@ -88,6 +89,52 @@ RECIPES: dict[str, dict] = {
     "hidden-digits": {"kind": "digits", "shape": [3000], "dtype": "<f4", "compress": {"axes": "t"}},
     "hidden-integers": {"kind": "sevens", "shape": [1500], "dtype": "<i4", "compress": {"axes": "t"}},
     "hidden-wide": {"kind": "times", "shape": [1500], "dtype": "<u8", "compress": {"axes": "t"}},
+    "floats-exceptions": {"kind": "other-nans", "shape": [3, 12, 24], "dtype": "<f8", "compress": {"axes": "tyx"}},
+    "hidden-narrow": {"kind": "narrow", "shape": [3, 20, 30], "dtype": "<f4", "compress": {"axes": "tyx"}},
+    "hidden-per-channel": {"kind": "affines", "shape": [3, 2, 16, 24], "dtype": "<f8", "compress": {"axes": "tcyx"}},
+    "predicted-time": {
+        "kind": "drifts",
+        "shape": [9, 24, 32],
+        "dtype": "<f4",
+        "fit": {"axes": "tyx", "max_error": 0.5, "tile": [1, 1, 8, 8], "reference": False},
+        "compress": {"axes": "tyx", "max_error": 0.5},
+    },
+    "predicted-channels": {
+        "kind": "drifts",
+        "shape": [2, 48, 48],
+        "dtype": "<f8",
+        "fit": {"axes": "cyx", "max_error": 1.0, "tile": [1, 2, 8, 8], "reference": False},
+        "compress": {"axes": "cyx", "max_error": 1.0},
+    },
+    "predicted-channel-pyramid": {
+        "kind": "drifts",
+        "shape": [20, 16, 16],
+        "dtype": "<f4",
+        "fit": {"axes": "cyx", "max_error": 1.0, "tile": [1, 1, 8, 8], "reference": False},
+        "compress": {"axes": "cyx", "max_error": 1.0},
+    },
+    "predicted-constant-sites": {
+        "kind": "later-coast",
+        "shape": [9, 24, 24],
+        "dtype": "<f4",
+        "fit_kind": "coast",
+        "fit": {"axes": "tyx", "max_error": 0.5, "tile": [1, 1, 8, 8], "reference": True},
+        "compress": {"axes": "tyx", "max_error": 0.5},
+    },
+    "predicted-integers": {
+        "kind": "drifts",
+        "shape": [9, 32, 32],
+        "dtype": "<i2",
+        "fit": {"axes": "tyx", "tile": [1, 1, 8, 8], "reference": False, "max_error": 0.5},
+        "compress": {"axes": "tyx"},
+    },
+    "predicted-integers-error": {
+        "kind": "drifts",
+        "shape": [9, 24, 24],
+        "dtype": "|i1",
+        "fit": {"axes": "tyx", "tile": [1, 1, 8, 8], "reference": False, "max_error": 1},
+        "compress": {"axes": "tyx", "max_error": 1},
+    },
     "highest-level": {
         "kind": "smooth",
         "shape": [6, 24, 32],
@@ -143,7 +190,34 @@ def array_of(kind: str, shape: tuple[int, ...], dtype: str) -> np.ndarray:
         whole = np.rint(smooth(values.reshape(shape)) * 8)
         values = whole * 0.0018310826276035 + 281.123 if kind == "affine" else whole / 100
         values[0, ..., 1, 2:5] = [np.pi, -0.0, np.inf]
+    if kind == "other-nans":
+        values = smooth(values.reshape(shape))
+        values[1, 5, 3:9], values[2, 7, 7] = np.nan, -np.nan
+    if kind == "narrow":
+        whole = np.cumsum(random.integers(-9, 10, shape), axis=-1)
+        return whole.astype("f4") * np.float32(0.37) + np.float32(11.1)
+    if kind == "affines":
+        whole = np.rint(smooth(values.reshape(shape)) * 8)
+        values = whole * np.array([0.0018310826276035, 0.0571]).reshape(-1, 1, 1) + np.array([281.123, -7.7]).reshape(-1, 1, 1)
+    if kind in ("drifts", "coast", "later-coast"):
+        values = drifting(random, shape)
+        if kind != "drifts":
+            values[:, 5:, 8:] = drifting(random, shape)[0, 5:, 8:]
+        if kind == "later-coast":
+            values[2:4, 2, 3:6], values[5, 9, 12] = np.nan, 100.0
     return values.reshape(shape).astype(dtype)
+
+
+def drifting(random: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """(count, rows, columns): smooth fields that change a little from one to the next."""
+    count, rows, columns = shape
+    values = random.normal(size=(count, rows + 8, columns + 8))
+    for _ in range(8):
+        values = (values[:, 1:] + values[:, :-1]) / 2
+        values = (values[:, :, 1:] + values[:, :, :-1]) / 2
+    for i in range(1, count):
+        values[i] = 0.9 * values[i - 1] + 0.4375 * values[i]
+    return values * 60
 
 
 def smooth(noise: np.ndarray) -> np.ndarray:
@@ -155,7 +229,11 @@ def make(name: str) -> tuple[bytes, dict]:
     """The file of a recipe, and what is expected of it."""
     recipe = RECIPES[name]
     array = array_of(recipe["kind"], tuple(recipe["shape"]), recipe["dtype"])
-    model = aecodec.fit(array, **recipe["fit"]) if "fit" in recipe else False
+    model = False
+    if "fit" in recipe:
+        model = aecodec.fit(
+            array_of(recipe.get("fit_kind", recipe["kind"]), tuple(recipe["shape"]), recipe["dtype"]), **recipe["fit"]
+        )
     data = appended(array, recipe) if "append" in recipe else aecodec.compress(array, model, threads=1, **recipe["compress"])
     restored = aecodec.decompress(data)
     with Reader(data) as reader:
