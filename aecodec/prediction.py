@@ -9,7 +9,8 @@ from collections.abc import Callable
 import numpy as np
 
 from aecodec.packing.scale import INDICES
-from aecodec.phases import ROWS, Inputs, Phase, PhaseLayout, Shape5, blocks, gather_inputs, schedule, targets
+from aecodec.phase_inputs import Inputs, gather_inputs
+from aecodec.phases import ROWS, Phase, PhaseLayout, Shape5, blocks, schedule, targets
 
 VALUE_LIMIT = 1 << 28  # largest magnitude, so that differences and sums of two stay within int32
 _SIZE_LIMIT = 1 << 20

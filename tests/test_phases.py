@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from mode7_files import layout_of, remade
 
 import aecodec
-from aecodec.phases import COLUMNS, ROWS, SOURCES, PhaseLayout, base_grid, midpoints, schedule, split, targets
+from aecodec.phase_inputs import midpoints
+from aecodec.phases import COLUMNS, ROWS, SOURCES, PhaseLayout, base_grid, schedule, split, targets
 from aecodec.prediction import frames_shape, from_frames, run_phases, to_frames
 
 powers = st.sampled_from([1, 2, 4, 8, 16, 32])

@@ -16,7 +16,8 @@ from aecodec.models.exact import prove_exact
 from aecodec.models.manifest import Manifest
 from aecodec.models.predictor_check import check_predictor
 from aecodec.models.registry import is_shipped
-from aecodec.phases import Inputs, Phase
+from aecodec.phase_inputs import Inputs
+from aecodec.phases import Phase
 from aecodec.quantizer import dequantize
 from aecodec.runtime import Executor, load_executor
 from aecodec.tiling import Tiling

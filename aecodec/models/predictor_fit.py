@@ -10,7 +10,8 @@ import numpy as np
 from aecodec.models.predictor import PredictorWeights
 from aecodec.packing.estimate import grouped_bits
 from aecodec.packing.scale import scale_index
-from aecodec.phases import Inputs, Phase, PhaseLayout, base_grid, targets
+from aecodec.phase_inputs import Inputs
+from aecodec.phases import Phase, PhaseLayout, base_grid, targets
 from aecodec.prediction import VALUE_LIMIT, run_phases
 
 _RIDGE = 1e-4
