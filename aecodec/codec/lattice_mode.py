@@ -91,8 +91,8 @@ def encode_lattice(
         flags |= LATENTS | (0 if model.manifest.exact else CHECKSUM)
         put_varint(body, choice.step)
         put_section(body, encode_symbols(symbols, model, chunk.shape, choice.step, effort.thorough))
-    if classes is not None:
-        indices = np.where(classes == 0, indices, np.int32(0))
+    if classes is not None and (x_hat is not None or not choice.residual.predictor):
+        indices = np.where(classes == 0, indices, np.int32(0))  # differences rather see the missing filled by their neighbours
     body.append(choice.residual.predictor)
     coded = lorenzo_residual(indices, choice.residual.predictor).reshape(-1)
     put_section(body, encode_residual(coded, choice.residual.cell, effort.thorough))

@@ -4,13 +4,16 @@ import numpy as np
 
 from aecodec.errors import FormatError
 from aecodec.ladder import NAN, NEGATIVE_INFINITY, POSITIVE_INFINITY
-from aecodec.packing.stream import decode_stream, encode_stream
+from aecodec.packing.stream import decode_stream, encode_repeats, encode_stream
 from aecodec.packing.varint import Cursor, put_varint
+
+_REPEATS_LEVEL = 6
 
 
 def encode_classes(classes: np.ndarray) -> bytes:
-    """Small unsigned integers, one a value."""
-    return encode_stream(classes.reshape(-1), thorough=True)
+    """Small unsigned integers, one a value: by their layout, or by repeats, since a coast is often the same at every step."""
+    flat = classes.reshape(-1)
+    return min(encode_stream(flat, thorough=True), encode_repeats(flat, _REPEATS_LEVEL), key=len)
 
 
 def decode_classes(cursor: Cursor, shape: tuple[int, ...], most: int = NEGATIVE_INFINITY) -> np.ndarray:

@@ -83,7 +83,8 @@ def _gather(slabs: Iterable[np.ndarray], tile: tuple[int, int, int, int] | None,
     groups = -(-shape[0] // min(channels, MAX_TILE_VECTOR))
     statistics = Statistics((shape[0], shape[1], shape[2]), groups, tile_steps, max(tile_steps), seed)
     for segment in _segments(itertools.chain(start, iterator), shape, statistics.segment):
-        statistics.add(fill_missing(segment))
+        missing = ~np.isfinite(segment) if segment.dtype.kind == "f" else None
+        statistics.add(fill_missing(segment), missing if missing is not None and missing.any() else None)
     return statistics
 
 

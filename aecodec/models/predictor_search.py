@@ -82,12 +82,12 @@ class PredictorSearch:
         statistics = self.statistics
         base = statistics.mean()[:, None, None]
         if reference:
-            total = statistics.field[self.window] - held.sum(axis=0, dtype=np.float64)
+            total = statistics.field[self.window] - np.nansum(held, axis=0, dtype=np.float64)
             base = total / max(1, statistics.steps - len(held))
         mask = self.sites[self.window] & reference
         fitter = PredictorFitter(layout, _TRIAL_ROWS, _TRIAL_FEWEST)
         self._fit(fitter, fitted, base, mask)
-        bits = fitter.bits(self._frames(held, base), _FINE, _mask_of(mask, held.shape))
+        bits = fitter.bits(*self._frames([held], base, mask))
         return PredictorChoice(layout, reference, bits)
 
     def _parts(self) -> tuple[list[np.ndarray], np.ndarray]:
@@ -100,12 +100,14 @@ class PredictorSearch:
         return ([run[:cut]], run[cut:]) if len(run) > 1 else ([run], run)
 
     def _fit(self, fitter: PredictorFitter, runs: list[np.ndarray], base: np.ndarray, mask: np.ndarray) -> None:
-        joined = np.concatenate([self._frames(run, base) for run in runs])  # runs are one more batch
-        masks = _mask_of(mask, runs[0].shape)
-        fitter.fit(joined, _FINE, None if masks is None else np.concatenate([masks] * len(runs)))
+        fitter.fit(*self._frames(runs, base, mask))
 
-    def _frames(self, run: np.ndarray, base: np.ndarray) -> np.ndarray:
-        return to_frames((run - base) * (_FINE / self.steps))
+    def _frames(self, runs: list[np.ndarray], base: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, int, np.ndarray | None]:
+        """Runs, each one of the batch, in fine units of a lattice step; those units; and where nothing is coded, if anywhere."""
+        reals = np.concatenate([to_frames((run - base) * (_FINE / self.steps)) for run in runs])
+        missing = np.isnan(reals)
+        masks = missing | np.concatenate([to_frames(np.broadcast_to(mask, run.shape)) for run in runs])
+        return np.nan_to_num(reals), _FINE, masks if masks.any() else None
 
 
 def _layouts(shape: tuple[int, ...]) -> list[PhaseLayout]:
@@ -125,7 +127,3 @@ def _layouts(shape: tuple[int, ...]) -> list[PhaseLayout]:
 def _reach(size: int) -> int:
     """The largest power of two below `size`, up to the usual one."""
     return min(_REACH, 1 << max(0, (size - 1).bit_length() - 1)) if size > 1 else 1
-
-
-def _mask_of(mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
-    return to_frames(np.broadcast_to(mask, shape)) if mask.any() else None

@@ -7,7 +7,9 @@ _RUNS = 2
 
 
 class RunSample:
-    """A reservoir of runs of at most `capacity` values together; each run float32 (steps, channels, rows, columns)."""
+    """A reservoir of runs of at most `capacity` values together; each run float32 (steps, channels, rows, columns), NaN where
+    a value is missing.
+    """
 
     def __init__(self, shape: tuple[int, int, int], window: tuple[slice, slice], capacity: int, seed: int) -> None:
         rows, columns = window

@@ -43,8 +43,8 @@ class Statistics:
         self._capacity = max(4, SAMPLE_VALUES // max(1, segment * shape[0] * _area(self.window)))
         self._random = np.random.default_rng(seed)
 
-    def add(self, slab: np.ndarray) -> None:
-        """Take one segment (at most `segment` consecutive steps), all values finite."""
+    def add(self, slab: np.ndarray, missing: np.ndarray | None = None) -> None:
+        """Take one segment (at most `segment` consecutive steps), all values finite; `missing` marks those that were not."""
         if self.steps == 0:
             self._set_origin(slab)
         reals = (slab - self.shift[None, :, None, None]) / self.unit[None, :, None, None]
@@ -59,7 +59,7 @@ class Statistics:
         self.field += values.sum(axis=0, dtype=np.float64)
         self._add_grams(values)
         self._add_sample(values)
-        self.runs.add(values)
+        self.runs.add(values if missing is None else np.where(missing, np.float32(np.nan), values))
         np.minimum(self.lowest, values.min(axis=0), out=self.lowest)
         np.maximum(self.highest, values.max(axis=0), out=self.highest)
 
