@@ -18,7 +18,7 @@ PHASES_PER_PLANE = 2 * MAX_LEVELS
 MAX_REACH = 32
 MAX_CLASSES = 64
 INPUT_LIMIT = 4095  # largest magnitude of a predictor's input
-_BLOCK_VALUES = 1 << 15
+_BLOCK_VALUES = 1 << 18
 
 Shape5 = tuple[int, int, int, int, int]  # batch, frames, channels, rows, columns
 TIME_SOURCES = ("before", "after")
@@ -136,7 +136,7 @@ def schedule(shape: Shape5, layout: PhaseLayout) -> Iterator[Phase]:
 
 
 def blocks(shape: Shape5, phase: Phase) -> Iterator[Phase]:
-    """A phase as parts, in coding order, that stay in a core's cache where its planes are small enough."""
+    """A phase as parts, in coding order, small enough for memory, large enough for threads not to wait for each other."""
     along, across = (COLUMNS, ROWS) if phase.along == COLUMNS else (ROWS, COLUMNS)
     crossing = phase.stride * (1 if phase.along == COLUMNS else 2)
     size = max(1, shape[BATCH] * (shape[along] // (2 * phase.stride)) * -(-shape[across] // crossing))
