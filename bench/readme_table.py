@@ -1,7 +1,7 @@
-"""The README's tables from the CSVs alone: python bench/readme_table.py [--write] [TABLE ...].
+"""The READMEs' tables from the CSVs alone: python bench/readme_table.py [--write] [TABLE ...].
 
-Prints them in Markdown; with --write it replaces what stands between `<!-- NAME-table -->` and `<!-- /NAME-table -->` in the
-README, for every NAME that is marked there. A table whose CSV is missing, or lacks columns, is left out.
+Prints them in Markdown; with --write it replaces what stands between `<!-- NAME-table -->` and `<!-- /NAME-table -->` in
+README.md and bench/README.md, for every NAME that is marked there. A table whose CSV is missing, or lacks columns, is left out.
 """
 
 import argparse
@@ -12,6 +12,7 @@ from pathlib import Path
 from tables import Rows, gains, lossless, nrmse, packing, parsed, ratio, rows_of, speed
 
 ROOT = Path(__file__).parent.parent
+PAGES = (ROOT / "README.md", ROOT / "bench" / "README.md")
 TABLES: dict[str, tuple[str, Callable[[Path], str]]] = {
     "ratio": ("ratio.csv", lambda path: table(rows_of(path))),
     "ratio-level-9": ("ratio.csv", lambda path: ratio(rows_of(path), "9")),
@@ -49,14 +50,15 @@ def made(names: list[str]) -> dict[str, str]:
 
 
 def write(tables: dict[str, str]) -> None:
-    """Put the tables between the README's markers."""
-    readme = ROOT / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    for name, made_table in tables.items():
-        marker = re.compile(rf"(<!-- {name}-table -->\n).*?(<!-- /{name}-table -->)", re.DOTALL)
-        text, count = marker.subn(lambda match, inside=made_table: match[1] + inside + match[2], text)
-        print(f"{name}: {'written' if count else 'not marked in README.md'}")
-    readme.write_text(text, encoding="utf-8")
+    """Put the tables between the markers of both files."""
+    for path in PAGES:
+        text = path.read_text(encoding="utf-8")
+        for name, made_table in tables.items():
+            marker = re.compile(rf"(<!-- {name}-table -->\n).*?(<!-- /{name}-table -->)", re.DOTALL)
+            text, count = marker.subn(lambda match, inside=made_table: match[1] + inside + match[2], text)
+            if count:
+                print(f"{name}: written to {path.relative_to(ROOT)}")
+        path.write_text(text, encoding="utf-8")
 
 
 def main() -> None:

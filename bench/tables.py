@@ -172,13 +172,19 @@ def _targets(rows: Rows) -> str:
 
 
 def lossless(path: Path) -> str:
-    """All columns of lossless.csv as they are: numbers to four digits."""
-    found = rows_of(path)
-
-    def cell(text: str) -> str:
-        try:
-            return f"{float(text):.4g}" if "." in text else text
-        except ValueError:
-            return text
-
-    return markdown(list(found[0]) if found else [], [[cell(value or "") for value in row.values()] for row in found])
+    """Times smaller than the raw test arrays, a row per set; then the geometric mean of sizes over the best peer's, by group."""
+    found = [row for row in rows_of(path) if row["part"] == "test"]
+    ours = [codec for codec in dict.fromkeys(row["codec"] for row in found) if codec.startswith("aecodec")]
+    out, over = [], {}
+    for name in dict.fromkeys(row["name"] for row in found):
+        here = [row for row in found if row["name"] == name]
+        best = min((row for row in here if row["codec"] not in ours), key=lambda row: int(row["size"]))
+        by = {row["codec"]: row for row in here}
+        out.append(
+            [name, best["group"], *(f"{float(by[c]['ratio']):.2f}" for c in ours), f"{float(best['ratio']):.2f}", best["codec"]]
+        )
+        over.setdefault(best["group"], []).append([float(by[c]["over_best_peer"]) for c in ours])
+    for group, sizes in over.items():
+        means = [f"{math.exp(sum(map(math.log, column)) / len(sizes)):.3f}" for column in zip(*sizes, strict=True)]
+        out.append([f"**size over the best peer's** ({len(sizes)})", group, *means, "1", ""])
+    return markdown(["test array", "values", *ours, "best peer", "which"], out)
