@@ -243,6 +243,12 @@ def test_a_layout_that_cannot_be_is_refused(model, change, message):
     assert str(caught.value).startswith(message)
 
 
+def test_channels_that_would_be_decoded_one_after_the_other_are_limited(model):
+    many = {"offset": [0.0] * 1025, "scale": [1.0] * 1025, "reference": None, "predictor": GOOD}
+    with pytest.raises(ModelError, match="a predictor that takes channels one by one serves at most 1024"):
+        Bundle.from_bytes(rebuilt(model, many))
+
+
 @pytest.mark.parametrize(
     ("predictor", "message"),
     [

@@ -10,6 +10,7 @@ from aecodec.phases import PhaseLayout
 PARTS = ("encoder", "decoder", "reference", "predictor", "constant")
 MAX_LATENTS = 1 << 20
 MAX_CHANNELS = 1 << 20
+MAX_IN_ORDER = 1 << 10  # channels that are decoded one after the other
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,9 @@ class Manifest:
             f"parts must be among {', '.join(PARTS)}": set(self.parts) <= set(PARTS) and "decoder" in self.parts,
             "predictor must have a reach of 1 to 32, a power of two, and known sources": self.predictor is None
             or self.predictor.is_sound(),
+            f"a predictor that takes channels one by one serves at most {MAX_IN_ORDER}": self.predictor is None
+            or self.predictor.channel_reach > 0
+            or self.channels <= MAX_IN_ORDER,
             "predictor and its layout must come together": ("predictor" in self.parts) == (self.predictor is not None),
             "constant sites need a reference field": "constant" not in self.parts or self.reference is not None,
         }
