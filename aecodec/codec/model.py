@@ -39,7 +39,9 @@ class Model:
         layout = bundle.manifest.predictor
         if bundle.predictor is not None and layout is not None:
             check_predictor(bundle.predictor, layout)
-            self._predictor = load_executor(bundle.predictor, provider, threads, arena=True)
+            # Never on CUDA: cuDNN may choose Winograd, FFT or TF32 for a convolution, and these round.
+            exact = "reference" if provider == "reference" else "cpu"
+            self._predictor = load_executor(bundle.predictor, exact, threads, arena=True)
         if bundle.manifest.exact:
             prove_exact(bundle.decoder, bundle.manifest.latent_limit)
 
