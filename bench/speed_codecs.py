@@ -28,7 +28,6 @@ SETTINGS = {
     "of the integer array, rounding their output back is not timed",
 }
 LOSSLESS = ("Blosc2", "zstd", "zstd shuffled")
-PAIRED = "SZ3"
 
 
 @dataclass(frozen=True)

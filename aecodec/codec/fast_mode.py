@@ -7,7 +7,7 @@ import numpy as np
 
 from aecodec.canonical import fill_missing
 from aecodec.codec.effort import Effort
-from aecodec.codec.sections import encode_classes, non_finite_classes
+from aecodec.codec.sections import encode_classes, encode_steps, non_finite_classes
 from aecodec.fast_lattice import SafeLattice, predicted_residual, safe_lattice
 from aecodec.lorenzo import as_planes
 from aecodec.packing.contexts import encode_residual, encode_whole
@@ -34,9 +34,9 @@ def encode_fast(array: np.ndarray, errors: np.ndarray, effort: Effort) -> bytes 
     else:
         section = encode_whole(predicted_residual(values, lattice, mask, zigzagged=True), effort.thorough, hasty=True)
 
-    per_channel = bool((lattice.steps != lattice.steps[0]).any())
+    stored, per_channel = encode_steps(lattice.steps)
     body = bytearray([(PER_CHANNEL if per_channel else 0) | (0 if classes is None else CLASSES)])
-    body += (lattice.steps if per_channel else lattice.steps[:1]).astype("<f8").tobytes()
+    body += stored
     body.append(mask)
     put_section(body, section)
     if classes is not None:

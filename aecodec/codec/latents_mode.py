@@ -8,9 +8,16 @@ import numpy as np
 from aecodec.canonical import fill_missing
 from aecodec.codec.effort import Effort
 from aecodec.codec.equivalent import shares
-from aecodec.codec.lattice_mode import CHECKSUM, CLASSES, check_output, decode_symbols, encode_symbols, output_checksum
+from aecodec.codec.lattice_mode import CHECKSUM, CLASSES, decode_symbols, encode_symbols
 from aecodec.codec.model import Model, Origin
-from aecodec.codec.sections import decode_classes, encode_classes, non_finite_classes, put_back
+from aecodec.codec.sections import (
+    check_output,
+    decode_classes,
+    encode_classes,
+    non_finite_classes,
+    output_checksum,
+    put_back,
+)
 from aecodec.errors import FormatError
 from aecodec.fidelity import Fidelity
 from aecodec.packing.varint import Cursor, put_section, put_varint

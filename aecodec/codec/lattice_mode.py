@@ -8,17 +8,26 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import xxhash
 
 from aecodec.canonical import fill_missing
 from aecodec.codec.effort import Effort
 from aecodec.codec.fast_mode import encode_fast
 from aecodec.codec.model import Model, Origin
-from aecodec.codec.sections import apply_exceptions, decode_classes, encode_classes, encode_exceptions, non_finite_classes, put_back
-from aecodec.errors import DriftError, FormatError, ModelError
+from aecodec.codec.sections import (
+    apply_exceptions,
+    check_output,
+    decode_classes,
+    decode_steps,
+    encode_classes,
+    encode_exceptions,
+    encode_steps,
+    non_finite_classes,
+    output_checksum,
+    put_back,
+)
+from aecodec.errors import FormatError, ModelError
 from aecodec.fast_lattice import restored_values
 from aecodec.lattice import (
-    LARGEST_INTEGER_STEP,
     from_lattice,
     lattice_steps,
     lorenzo_residual,
@@ -84,9 +93,9 @@ def encode_lattice(
     if indices is None:
         return encode_lattice(array, errors, None, effort, origin, most) if x_hat is not None else None
 
-    per_channel = bool((steps != steps[0]).any())
+    stored, per_channel = encode_steps(steps)
     flags = PER_CHANNEL if per_channel else 0
-    body = bytearray((steps if per_channel else steps[:1]).astype("<f8").tobytes())
+    body = bytearray(stored)
     if symbols is not None and model is not None:
         flags |= LATENTS | (0 if model.manifest.exact else CHECKSUM)
         put_varint(body, choice.step)
@@ -118,11 +127,7 @@ def decode_lattice(
     flags = cursor.byte()
     if flags & ~_ALL_FLAGS:
         raise FormatError(f"chunk uses unknown flags {flags:#x}")
-    steps = cursor.array(np.dtype("<f8"), shape[1] if flags & PER_CHANNEL else 1)
-    largest = LARGEST_INTEGER_STEP if dtype.kind in "iu" else np.inf
-    if not (np.isfinite(steps) & (steps > 0) & (steps <= largest)).all():
-        raise FormatError(f"chunk has a lattice step that is not positive, or above {largest:g}")
-    steps = np.broadcast_to(steps, (shape[1],)).copy()
+    steps = decode_steps(cursor, shape[1], bool(flags & PER_CHANNEL), dtype)
     x_hat = None
     if flags & LATENTS:
         x_hat = decode_symbols(cursor, model, shape, origin)
@@ -235,18 +240,3 @@ def sample_window(shape: tuple[int, ...], tile: tuple[int, int, int, int], budge
         start = (size - kept) // 2 // t * t
         slices.append(slice(start, start + kept))
     return slices[0], slices[1], slices[2], slices[3]
-
-
-def output_checksum(array: np.ndarray) -> bytes:
-    """XXH64 of the little-endian bytes of `array`, in C order."""
-    stored = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-    return xxhash.xxh64_intdigest(stored.tobytes()).to_bytes(8, "little")
-
-
-def check_output(cursor: Cursor, array: np.ndarray) -> None:
-    """DriftError unless the checksum at the cursor is that of `array`."""
-    if bytes(cursor.take(8)) != output_checksum(array):
-        raise DriftError(
-            "the model, which is not exact, gave other bits than where the file was written; decode on the machine and "
-            "with the ONNX Runtime that wrote it, or write files with an exact model"
-        )

@@ -10,7 +10,16 @@ import numpy as np
 
 from aecodec.canonical import fill_missing
 from aecodec.codec.model import Model, Origin
-from aecodec.codec.sections import apply_exceptions, decode_classes, encode_classes, encode_exceptions, non_finite_classes, put_back
+from aecodec.codec.sections import (
+    apply_exceptions,
+    decode_classes,
+    decode_steps,
+    encode_classes,
+    encode_exceptions,
+    encode_steps,
+    non_finite_classes,
+    put_back,
+)
 from aecodec.errors import FormatError, ModelError
 from aecodec.lattice import from_lattice, lattice_steps, lorenzo_residual, lorenzo_restore, peaks, within_bound
 from aecodec.packing.contexts import decode_residual, encode_residual
@@ -83,7 +92,7 @@ def encode_predicted(array: np.ndarray, errors: np.ndarray, model: Model, origin
     coarse, found = _code_phases(fine, free, lattice.spacing, model, groups, 0.0 if bounded else _DEAD_ZONE)
     restored = _restore(found, lattice, array.dtype, base, sites)
 
-    per_channel = bool((steps != steps[0]).any())
+    stored, per_channel = encode_steps(steps)
     flags = PER_CHANNEL * per_channel | CLASSES * (classes is not None) | CONSTANT * (sites is not None)
     tail = bytearray()
     sound = within_bound(array, restored, errors) if bounded else np.isfinite(values)
@@ -94,8 +103,7 @@ def encode_predicted(array: np.ndarray, errors: np.ndarray, model: Model, origin
         flags |= EXCEPTIONS
         put_section(tail, encode_exceptions(array, np.flatnonzero(~sound)))
     axes, left = _coarse_residual(coarse)
-    head = bytes([flags]) + (steps if per_channel else steps[:1]).astype("<f8").tobytes()
-    return Predicted(head, left, axes, groups, bytes(tail), restored)
+    return Predicted(bytes([flags]) + stored, left, axes, groups, bytes(tail), restored)
 
 
 def _code_phases(
@@ -150,10 +158,8 @@ def decode_predicted(
         raise ModelError("the chunk is predicted, but the file names no model with a predictor")
     layout = model.manifest.predictor
     model.check_fits(shape, whole=False)
-    steps = cursor.array(np.dtype("<f8"), shape[1] if flags & PER_CHANNEL else 1)
-    if not (np.isfinite(steps) & (steps > 0)).all():
-        raise FormatError("chunk has a lattice step that is not positive")
-    lattice = _lattice(np.broadcast_to(steps, (shape[1],)), dtype)
+    steps = decode_steps(cursor, shape[1], bool(flags & PER_CHANNEL), dtype)
+    lattice = _lattice(steps, dtype)
     if lattice is None:
         raise FormatError(f"chunk has lattice steps {steps[:4]} that are not equal whole numbers up to {LARGEST_SPACING}")
     base_axes = cursor.byte()
