@@ -149,8 +149,15 @@ def test_an_index_by_its_bytes():
     assert create_index(index_of([], [], [])).hex() == "00" + "0103" * 3
     stored = bytes.fromhex("01" + "09030c00000000000000" + "09030000000000000000" + "09030700000000000000")
     assert create_index(index_of([12], [0], [7])) == stored
-    parsed = parse_index(stored)
+    parsed, previous = parse_index(stored)
+    assert previous == 0
     assert [column.tolist() for column in (parsed.offsets, parsed.starts, parsed.counts)] == [[12], [0], [7]]
+
+
+def test_an_index_names_the_one_before():
+    stored = create_index(index_of([400], [7], [7]), previous=300)
+    assert stored.hex().endswith("ac02")
+    assert parse_index(stored)[1] == 300
 
 
 def test_a_long_index_comes_back_in_a_byte_or_two_a_chunk():
@@ -158,7 +165,8 @@ def test_a_long_index_comes_back_in_a_byte_or_two_a_chunk():
     index = index_of(np.cumsum(np.random.default_rng(0).integers(3000, 3064, 10_000)), starts, np.full(10_000, 16))
     stored = create_index(index)
     assert len(stored) < 20_000
-    parsed = parse_index(stored)
+    parsed, previous = parse_index(stored)
+    assert previous == 0
     for column in ("offsets", "starts", "counts"):
         assert np.array_equal(getattr(parsed, column), getattr(index, column))
 
@@ -167,7 +175,7 @@ def test_a_long_index_comes_back_in_a_byte_or_two_a_chunk():
     ("stored", "message"),
     [
         ("01" + "0903ffffffffffffffff" + "09030000000000000000" * 2, "index holds negative numbers"),
-        ("00" + "0103" * 3 + "00", "1 unexpected bytes after the end at offset 7"),
+        ("00" + "0103" * 3 + "0c00", "1 unexpected bytes after the end at offset 8"),
         ("02" + "09030c00000000000000" * 3, "stored chunk has 8 bytes, 16 are needed"),
         ("8080808001", "value 268435456 at offset 5 is above its limit 134217728"),
     ],

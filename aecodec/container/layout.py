@@ -124,33 +124,36 @@ def _frame_checksum(frame: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Index:
-    """Where chunks lie: int64 arrays of equal length. Offsets count from the file's first byte."""
+    """Where chunks lie: int64 arrays of equal length. Offsets count from the part's first byte."""
 
     offsets: np.ndarray
     starts: np.ndarray
     counts: np.ndarray
 
 
-def create_index(index: Index) -> bytes:
-    """Payload of an index record."""
+def create_index(index: Index, previous: int = 0) -> bytes:
+    """Payload of an index record; `previous` is the offset of the one that lists the chunks before these, or 0."""
     out = bytearray()
     put_varint(out, index.offsets.size)
     for column in (index.offsets, index.starts, index.counts):
         packed = encode_bytes(column.astype("<i8"), _INDEX_LEVEL)
         put_varint(out, len(packed))
         out += packed
+    if previous:
+        put_varint(out, previous)
     return bytes(out)
 
 
-def parse_index(payload: bytes) -> Index:
+def parse_index(payload: bytes) -> tuple[Index, int]:
     """The inverse of `create_index`."""
     cursor = Cursor(payload)
     size = cursor.varint(MAX_INDEX // 8)
     columns = [decode_bytes(cursor.section(), np.dtype("<i8"), size) for _ in range(3)]
+    previous = cursor.varint() if cursor.remaining else 0
     cursor.end()
     if any(column.size and int(column.min()) < 0 for column in columns):
         raise FormatError("index holds negative numbers")
-    return Index(*columns)
+    return Index(*columns), previous
 
 
 def create_end(index_offset: int, length: int) -> bytes:

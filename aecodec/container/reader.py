@@ -104,7 +104,7 @@ class ContainerReader:
             index_offset, length = parse_end(self._payload(self.size - END_SIZE, frame))
             if length != self.size:
                 return None
-            index = parse_index(self._expect(index_offset, Kind.INDEX))
+            index, _ = parse_index(self._expect(index_offset, Kind.INDEX))
         except FormatError:
             return None
         self._records = frame.sequence + 1
