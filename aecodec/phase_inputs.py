@@ -7,6 +7,8 @@ import numpy as np
 from aecodec.phases import CHANNELS, FRAMES, INPUT_LIMIT, ORDER_SOURCES, TIME_SOURCES, Phase, PhaseLayout, split
 
 _MEAN_ROOM = 16  # inputs up to this many times their mean magnitude pass unclipped
+_FLOAT_WHOLE = 1 << 24  # float32 holds whole numbers up to here
+_FLOAT_SHIFT = 12  # up to this shift all whole numbers that float32 does not hold are beyond the limit anyway
 
 
 def midpoints(known: np.ndarray, count: int) -> np.ndarray:
@@ -24,12 +26,11 @@ class Inputs:
     """What the predictor is given for a phase, N planes (batch x frames x channels) of (lines, values).
 
     `planes` float32 (N, P, lines, values): whole numbers of magnitude up to INPUT_LIMIT, in units of 2**`shift` fine units,
-    int32 (N, 1, 1); `magnitudes` (N, 1, lines, values) likewise, of residuals near by; `middle` int32 (N, lines, values) in fine
-    units is what the mean is added to.
+    int32 (N, 1, 1); the last are magnitudes of residuals near by. `middle` int32 (N, lines, values) in fine units is what the
+    mean is added to.
     """
 
     planes: np.ndarray
-    magnitudes: np.ndarray
     middle: np.ndarray
     shift: np.ndarray
 
@@ -38,32 +39,61 @@ def gather_inputs(values: np.ndarray, residual: np.ndarray, phase: Phase, layout
     """Inputs of a phase from int32 `values` and magnitudes of their residuals, both (batch, frames, channels, rows, columns).
 
     Planes: the difference of the two known neighbours; that of the midpoint to the next line's; for each source the distance
-    of its value from its midpoint, and, with offsets, of the midpoint here from that. Absent sources are zero.
+    of its value from its midpoint, and, with offsets, of the midpoint here from that; magnitudes. Absent sources are zero.
     """
     known, between = split(values, phase)
     shape = between.shape
     size = (shape[0] * shape[1] * shape[2], *shape[3:])
-    planes = np.zeros((size[0], layout.inputs, *size[1:]), np.int32)
+    known = np.ascontiguousarray(known)
     middle = midpoints(known, shape[-1])
+    nearby = midpoints(split(residual, phase)[0], shape[-1])
 
-    def place(index: int) -> np.ndarray:
-        return planes[:, index].reshape(shape)
+    def fill(dtype: type[np.generic]) -> np.ndarray:
+        planes = np.empty((size[0], layout.inputs, *size[1:]), dtype)
+        views = [planes[:, i].reshape(shape) for i in range(layout.inputs)]
+        _differences(known, middle, views)
+        _distances(values, phase, layout, middle, views[2:-1])
+        views[-1][...] = nearby
+        return planes
 
-    pairs = min(shape[-1], known.shape[-1] - 1)
-    np.subtract(known[..., :pairs], known[..., 1 : pairs + 1], out=place(0)[..., :pairs])
-    np.subtract(middle[..., :-1, :], middle[..., 1:, :], out=place(1)[..., :-1, :])
+    planes = fill(np.float32)
+    shift = _shift(planes[:, :-1])
+    if shift.max(initial=0) > _FLOAT_SHIFT:
+        exact = fill(np.int32)
+        shift = _shift(exact[:, :-1])
+        exact >>= shift[:, None]
+        planes[...] = exact
+    elif shift.any():
+        planes *= np.ldexp(np.float32(1), -shift)[:, None]
+        np.floor(planes, out=planes)
+    np.clip(planes, -INPUT_LIMIT, INPUT_LIMIT, out=planes)
+    return Inputs(planes, middle.reshape(size), shift)
+
+
+def _differences(known: np.ndarray, middle: np.ndarray, views: list[np.ndarray]) -> None:
+    """Fill the first two planes: known neighbours' difference, and the midpoint's to the next line's."""
+    count = middle.shape[-1]
+    pairs = min(count, known.shape[-1] - 1)
+    np.subtract(known[..., :pairs], known[..., 1 : pairs + 1], out=views[0][..., :pairs])
+    views[0][..., pairs:] = 0
+    np.subtract(middle[..., :-1, :], middle[..., 1:, :], out=views[1][..., :-1, :])
+    views[1][..., -1:, :] = 0
+
+
+def _distances(values: np.ndarray, phase: Phase, layout: PhaseLayout, middle: np.ndarray, views: list[np.ndarray]) -> None:
+    """Fill the planes of the sources."""
+    each = 1 + layout.offsets
     for i, source in enumerate(layout.sources):
-        found = _neighbour(values, phase, source, shape)
-        if found is not None:
-            first = 2 + (1 + layout.offsets) * i
-            their_known, their_between = found
-            their_middle = midpoints(their_known, shape[-1])
-            np.subtract(their_between, their_middle, out=place(first))
-            if layout.offsets:
-                np.subtract(middle, their_middle, out=place(first + 1))
-    shift = _shift(planes)
-    magnitudes = midpoints(split(residual, phase)[0], shape[-1]).reshape(size)[:, None]
-    return Inputs(_limited(planes, shift), _limited(magnitudes, shift), middle.reshape(size), shift)
+        found = _neighbour(values, phase, source, middle.shape)
+        if found is None:
+            for view in views[each * i : each * (i + 1)]:
+                view[...] = 0
+            continue
+        their_known, their_between = found
+        their_middle = midpoints(their_known, middle.shape[-1])
+        np.subtract(their_between, their_middle, out=views[each * i])
+        if layout.offsets:
+            np.subtract(middle, their_middle, out=views[each * i + 1])
 
 
 def _neighbour(array: np.ndarray, phase: Phase, source: str, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray] | None:
@@ -90,14 +120,9 @@ def _neighbour(array: np.ndarray, phase: Phase, source: str, shape: tuple[int, .
 def _shift(planes: np.ndarray) -> np.ndarray:
     """Bits to drop from each N so that its usual inputs stay within the limit, from every fourth line and value."""
     sample = np.abs(planes[:, :, ::4, ::4])
-    count = sample.shape[2] * sample.shape[3]
-    means = sample.sum(axis=(2, 3), dtype=np.int64).max(axis=1, initial=0) * _MEAN_ROOM // max(1, count)
-    _, bits = np.frexp(means.astype(np.float64))
+    count = max(1, sample.shape[2] * sample.shape[3])
+    if sample.dtype.kind == "f" and sample.max(initial=0) >= _FLOAT_WHOLE:
+        return np.full((len(planes), 1, 1), _FLOAT_SHIFT + 1, np.int32)
+    means = sample.sum(axis=(2, 3), dtype=np.float64).max(axis=1, initial=0.0) * _MEAN_ROOM // count
+    _, bits = np.frexp(means)
     return np.asarray(np.maximum(bits - INPUT_LIMIT.bit_length(), 0).astype(np.int32)).reshape(-1, 1, 1)
-
-
-def _limited(values: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    if shift.any():
-        values >>= shift[:, None]
-    np.clip(values, -INPUT_LIMIT, INPUT_LIMIT, out=values)
-    return values.astype(np.float32)

@@ -18,6 +18,8 @@ PHASES_PER_PLANE = 2 * MAX_LEVELS
 MAX_REACH = 32
 MAX_CLASSES = 64
 INPUT_LIMIT = 4095  # largest magnitude of a predictor's input
+MAGNITUDE_UNIT = 64  # units of the magnitude that a predictor expects to an input's
+LARGEST_MAGNITUDE = (1 << 14) - 1  # of these that it may say
 _BLOCK_VALUES = 1 << 18
 
 Shape5 = tuple[int, int, int, int, int]  # batch, frames, channels, rows, columns
@@ -67,7 +69,7 @@ class PhaseLayout:
     @property
     def inputs(self) -> int:
         """P: planes of input."""
-        return 2 + (1 + self.offsets) * len(self.sources)
+        return 3 + (1 + self.offsets) * len(self.sources)
 
 
 @dataclass(frozen=True)

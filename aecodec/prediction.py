@@ -8,14 +8,15 @@ from collections.abc import Callable
 
 import numpy as np
 
-from aecodec.packing.scale import INDICES
+from aecodec.packing.scale import INDICES, scale_index
 from aecodec.phase_inputs import Inputs, gather_inputs
-from aecodec.phases import ROWS, Phase, PhaseLayout, Shape5, blocks, schedule, targets
+from aecodec.phases import LARGEST_MAGNITUDE, MAGNITUDE_UNIT, ROWS, Phase, PhaseLayout, Shape5, blocks, schedule, targets
 
 VALUE_LIMIT = 1 << 28  # largest magnitude, so that differences and sums of two stay within int32
 _SIZE_LIMIT = 1 << 20
+_SCALE_INDEX = scale_index(np.maximum(np.arange(LARGEST_MAGNITUDE + 1), 0.5) / MAGNITUDE_UNIT)
 
-Predict = Callable[[Inputs, Phase], np.ndarray]  # float32 (N, 2, lines, values): mean, scale index
+Predict = Callable[[Inputs, Phase], np.ndarray]  # float32 (N, 2, lines, values): mean, expected magnitude in 64ths
 Code = Callable[[Phase, np.ndarray, np.ndarray], np.ndarray]  # (phase, means, scale indices) -> residuals, all of one shape
 
 
@@ -54,11 +55,10 @@ def run_phases(values: np.ndarray, layout: PhaseLayout, spacing: int, predict: P
             inputs = gather_inputs(values, sizes, block, layout)
             found = predict(inputs, block)
             mean = found[:, 0].astype(np.int32)
-            scale = found[:, 1]
+            index = _SCALE_INDEX.take(found[:, 1].astype(np.intp), mode="clip")
             if inputs.shift.any():
                 mean <<= inputs.shift
-                scale = scale + (2 * inputs.shift).astype(np.float32)
-            index = np.clip(scale, 0, INDICES - 1).astype(np.uint8)
+                index = np.minimum(index + 2 * inputs.shift, INDICES - 1).astype(np.uint8)
             mean += inputs.middle
             residual = code(block, mean.reshape(target.shape), index.reshape(target.shape))
             step = residual * np.int32(spacing) if spacing != 1 else residual.astype(np.int32, copy=False)

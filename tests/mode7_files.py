@@ -43,11 +43,11 @@ def layout_of(reach=1, channel_reach=0, classes=1, sources=(), offsets=True):
 def random_weights(layout, seed=0, size=0.3):
     """Weights that make every input count, so that a wrong one shows."""
     random = np.random.default_rng(seed)
-    p, q = layout.inputs, 1
+    p = layout.inputs
     return PredictorWeights(
         random.normal(size=(layout.kinds, p, 3, 3)) * size / p,
-        random.random((layout.kinds, p + q)) * size / (p + q),
-        random.random((layout.kinds, p + q)) * size / (p + q),
+        random.random((layout.kinds, p)) * size / p,
+        random.random((layout.kinds, p)) * size / p,
         random.random(layout.kinds),
     )
 

@@ -18,6 +18,11 @@ TIME, PYRAMID = ("before", "after"), ("below", "above")
 CLASSES, EXCEPTIONS, PER_CHANNEL, CONSTANT = 2, 4, 16, 32
 
 
+def scale_index(s):
+    mantissa, exponent = math.frexp(s)
+    return min(max(2 * exponent + (mantissa >= 0.7071067811865476) + 14, 0), 47)
+
+
 def wrap(value):
     """A whole number as int32 holds it."""
     return (value + 2**31) % 2**32 - 2**31
@@ -242,8 +247,7 @@ class Walk:
                 return wrap(even(array, where, line, j) + even(array, where, line, after(where, line, j))) >> 1
 
             each = 2 if self.parts.layout["offsets"] else 1
-            planes = np.zeros((2 + each * len(names), len(lines), len(wide)), object)
-            sizes = np.zeros((1, len(lines), len(wide)), object)
+            planes = np.zeros((3 + each * len(names), len(lines), len(wide)), object)
             middle = np.zeros((len(lines), len(wide)), object)
             for line, j in itertools.product(range(len(lines)), wide):
                 here = (f, c)
@@ -251,31 +255,31 @@ class Walk:
                 planes[0, line, j] = wrap(even(self.x, here, line, j) - even(self.x, here, line, after(here, line, j)))
                 if line + 1 < len(lines):
                     planes[1, line, j] = wrap(m - mid(self.x, here, line + 1, j))
-                sizes[0, line, j] = mid(self.sizes, here, line, j)
+                planes[-1, line, j] = mid(self.sizes, here, line, j)
                 for i, there in enumerate(sources):
                     if there is not None:
                         theirs = mid(self.x, there, line, j)
                         planes[2 + each * i, line, j] = wrap(odd(self.x, there, line, j) - theirs)
                         if each == 2:
                             planes[3 + each * i, line, j] = wrap(m - theirs)
-            seen = planes[:, ::4, ::4]
+            seen = planes[:-1, ::4, ::4]
             mean = max(int(abs(plane).sum()) * 16 // plane.size for plane in seen)
-            made.append((f, c, middle, max(0, mean.bit_length() - 12), planes, sizes))
+            made.append((f, c, middle, max(0, mean.bit_length() - 12), planes))
 
         def limited(values, shift):
             return np.array([min(max(int(v) >> shift, -4095), 4095) for v in values.reshape(-1)], np.float32).reshape(values.shape)
 
         fed = {
-            "planes": np.stack([limited(planes, shift) for *_, shift, planes, _ in made]),
-            "magnitudes": np.stack([limited(sizes, shift) for *_, shift, _, sizes in made]),
+            "planes": np.stack([limited(planes, shift) for *_, shift, planes in made]),
             "kind": np.array([kind], np.int64),
         }
         (output,) = self.parts.graph.run(None, fed)
-        for (f, c, middle, shift, _, _), (means, indices) in zip(made, output, strict=True):
+        for (f, c, middle, shift, _), (means, expected) in zip(made, output, strict=True):
             for line, j in itertools.product(range(len(lines)), wide):
                 where = (f, c, *lines[line][2 * j + 1])
                 mean = wrap(wrap(int(means[line, j]) << shift) + middle[line, j])
-                step = wrap(take(where, min(max(int(indices[line, j]) + 2 * shift, 0), 47)) * self.spacing)
+                index = scale_index(max(min(int(expected[line, j]), 16383), 0.5) / 64)
+                step = wrap(take(where, min(index + 2 * shift, 47)) * self.spacing)
                 self.x[where] = wrap(mean + step)
                 self.sizes[where] = min(abs(step), 2**20)
 

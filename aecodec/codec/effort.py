@@ -45,6 +45,12 @@ class Effort:
         middle = len(self.multiples) // 2
         return replace(self, multiples=self.multiples[middle : middle + 1], cells=(0,), predicted=False)
 
+    def for_rival(self) -> "Effort":
+        """The effort for what is likely to be larger than a chunk coded already."""
+        if self.thorough or not self.latents:
+            return self
+        return replace(self, multiples=self.multiples[1::2], sample_values=self.sample_values // 2)
+
 
 _IN_PLANE = (0, COLUMNS_AXIS, ROWS_AXIS | COLUMNS_AXIS, STEPS_AXIS)  # what fast_lattice.py takes in one pass
 _NORMAL = Effort((0.8, 1.1, 1.6, 2.8), PREDICTORS, CELL_SIZES, 1 << 16, 3, False)

@@ -122,7 +122,7 @@ class Model:
         return x_hat
 
     def predict(self, inputs: Inputs, phase: Phase) -> np.ndarray:
-        """Means and scale indices of a phase, float32 (N, 2, lines, values)."""
+        """Means and expected magnitudes of a phase, float32 (N, 2, lines, values)."""
         if self._predictor is None:
             raise ModelError(f"the chunk is predicted, but the model {self.id[:12]} has no predictor")
         n, _, lines, values = inputs.planes.shape
@@ -131,7 +131,7 @@ class Model:
         size = max(1, _BATCH_VALUES // (lines * values))
         for start in range(0, n, size):
             part = slice(start, start + size)
-            made = self._predictor.run(inputs.planes[part], inputs.magnitudes[part], kind)
+            made = self._predictor.run(inputs.planes[part], kind)
             if made.shape != found[part].shape:
                 raise ModelError(f"predictor of model {self.id[:12]} returned shape {made.shape} for {found[part].shape}")
             found[part] = made

@@ -81,8 +81,9 @@ def encode_predicted(array: np.ndarray, errors: np.ndarray, model: Model, origin
         return None
     base = _base(model, array.shape, origin, array.dtype)
     with np.errstate(over="ignore", invalid="ignore"):
-        fine = (values - base) * (1.0 / lattice.units).reshape(1, -1, 1, 1)
-    if not (np.abs(fine).max() <= VALUE_LIMIT - lattice.spacing):
+        fine = np.subtract(values, base, dtype=np.float64)
+        fine *= (1.0 / lattice.units).reshape(1, -1, 1, 1)
+    if not (max(fine.max(), -fine.min()) <= VALUE_LIMIT - lattice.spacing):
         return None
     sites = model.constant_sites(array.shape, origin)
     if sites is not None and not (sites.any() and (np.abs(fine[:, sites]) > lattice.spacing / 2).mean() < _FEW):

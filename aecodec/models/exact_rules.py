@@ -89,6 +89,16 @@ def _conv(known: Known, label: str, inputs: list[str]) -> Range:
     return Range(float(bound.max(initial=0.0)), grain)
 
 
+def _conv_transpose(known: Known, label: str, inputs: list[str]) -> Range:
+    # Weights are (inputs, outputs, ...): a convolution's with the channels swapped; an output sums each at most once.
+    known = Known(known.constants, dict(known.families), known.ranges)
+    weights = known.choices(label, inputs[1])
+    if weights.ndim < 4:
+        raise ModelError(f"{label}: weights must have 3 dimensions or more, not {weights.ndim - 1}")
+    known.families[inputs[1]] = weights.swapaxes(1, 2)
+    return _conv(known, label, inputs)
+
+
 def _add(known: Known, label: str, inputs: list[str]) -> Range:
     if all(name in known.ranges for name in inputs):
         a, b = (known.ranges[name] for name in inputs)
@@ -167,6 +177,7 @@ RULES: dict[str, Callable[[Known, str, list[str]], Range]] = {
     "Clip": _clip,
     "Concat": _concat,
     "Conv": _conv,
+    "ConvTranspose": _conv_transpose,
     "Gather": _gather,
     "MatMul": _matmul,
     "Mul": _mul,

@@ -14,16 +14,14 @@ def check_predictor(graph: bytes, layout: PhaseLayout) -> None:
     """ModelError unless `graph` is an exact predictor for `layout` (FORMAT.md, "Predictor")."""
     model = parse_graph(graph)
     inputs = {value.name: value for value in model.graph.input}
-    if list(inputs) != ["planes", "magnitudes", "kind"] or len(model.graph.output) != 1:
-        raise ModelError(f"a predictor has the inputs planes, magnitudes, kind and one output; found {list(inputs)}")
-    for name, channels in (("planes", layout.inputs), ("magnitudes", 1)):
-        _check_maps(inputs[name], channels)
+    if list(inputs) != ["planes", "kind"] or len(model.graph.output) != 1:
+        raise ModelError(f"a predictor has the inputs planes, kind and one output; found {list(inputs)}")
+    _check_maps(inputs["planes"], layout.inputs)
     _check_maps(model.graph.output[0], 2)
     kind = inputs["kind"].type.tensor_type
     if kind.elem_type != TensorProto.INT64 or [d.dim_value for d in kind.shape.dim] != [1]:
         raise ModelError("the predictor's input 'kind' must be one int64")
-    ranges = {"planes": Range(float(INPUT_LIMIT)), "magnitudes": Range(float(INPUT_LIMIT), 0, 0.0)}
-    found = prove_predictor(graph, ranges, "kind", layout.kinds)
+    found = prove_predictor(graph, {"planes": Range(float(INPUT_LIMIT))}, "kind", layout.kinds)
     if found.grain < 0:
         raise ModelError(f"the predictor's output is in steps of 2**{found.grain}, but must be whole numbers; end it with Round")
 

@@ -9,9 +9,8 @@ import numpy as np
 
 from aecodec.models.predictor import PredictorWeights
 from aecodec.packing.estimate import grouped_bits
-from aecodec.packing.scale import scale_index
 from aecodec.phase_inputs import Inputs
-from aecodec.phases import Phase, PhaseLayout, base_grid, targets
+from aecodec.phases import LARGEST_MAGNITUDE, MAGNITUDE_UNIT, Phase, PhaseLayout, base_grid, targets
 from aecodec.prediction import VALUE_LIMIT, run_phases
 
 _RIDGE = 1e-4
@@ -25,12 +24,12 @@ class PredictorFitter:
     """Weights by kind, fitted in one pass over a sample, on at most `rows` values each and on none with less than `fewest`."""
 
     def __init__(self, layout: PhaseLayout, rows: int, fewest: int = 16) -> None:
-        p, q = layout.inputs, 1
+        p = layout.inputs
         self.layout, self.rows, self.fewest = layout, rows, fewest
         self.weights = PredictorWeights(
             np.zeros((layout.kinds, p, 3, 3)),
-            np.zeros((layout.kinds, p + q)),
-            np.zeros((layout.kinds, p + q)),
+            np.zeros((layout.kinds, p)),
+            np.zeros((layout.kinds, p)),
             np.full(layout.kinds, 0.5),
         )
         self._grams: dict[int, tuple[np.ndarray, np.ndarray]] = {}
@@ -84,7 +83,7 @@ class PredictorFitter:
         rows = rows[:: max(1, -(-rows.size // self.rows))]
         if rows.size < self.fewest:
             return  # the midpoint, and the scale that is usual, serve as well
-        x = _taps(inputs.planes, rows)
+        x = _taps(inputs.planes[:, :-1], rows)
         y = target.reshape(-1)[rows]
         features = _magnitudes(inputs, rows)
         scale = np.full(rows.size, 1.0)
@@ -98,7 +97,7 @@ class PredictorFitter:
         before = self._grams.get(kind)
         self._grams[kind] = (gram, right) if before is None else (before[0] + gram, before[1] + right)
         n = features.shape[1] // 2
-        self.weights.mean[kind] = mean.reshape(self.weights.mean[kind].shape)
+        self.weights.mean[kind, :-1] = mean.reshape(self.weights.mean[kind, :-1].shape)
         self.weights.near[kind], self.weights.around[kind] = scale_weights[:n], scale_weights[n : 2 * n]
         self.weights.floor[kind] = scale_weights[-1]
 
@@ -120,12 +119,13 @@ class PredictorFitter:
         padded = np.pad(inputs.planes, ((0, 0), (0, 0), (1, 1), (1, 1)))
         h, w = inputs.planes.shape[2:]
         for (p, i, j), weight in np.ndenumerate(self.weights.mean[kind]):
-            found[:, 0] += np.float32(weight) * padded[:, p, i : i + h, j : j + w]
+            if weight:
+                found[:, 0] += np.float32(weight) * padded[:, p, i : i + h, j : j + w]
         np.rint(found[:, 0], out=found[:, 0])
-        features = np.concatenate([np.abs(inputs.planes), inputs.magnitudes], axis=1)
+        features = np.abs(inputs.planes)
         near = np.tensordot(self.weights.near[kind], features, (0, 1)) + self.weights.floor[kind]
         around = _box(np.tensordot(self.weights.around[kind], features, (0, 1)))
-        found[:, 1] = scale_index(np.maximum(near + around, 2.0**-7))
+        found[:, 1] = np.rint(np.clip((near + around) * MAGNITUDE_UNIT, 0.0, LARGEST_MAGNITUDE))
         return found
 
 
@@ -143,9 +143,9 @@ def _taps(planes: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 
 def _magnitudes(inputs: Inputs, rows: np.ndarray) -> np.ndarray:
-    """Features of the scale, at chosen values: magnitudes, their means over 3 x 3, and 1; (rows, 2 * (P + 1) + 1)."""
+    """Features of the scale, at chosen values: magnitudes, their means over 3 x 3, and 1; (rows, 2 * P + 1)."""
     columns = []
-    maps = np.concatenate([np.abs(inputs.planes), inputs.magnitudes], axis=1)
+    maps = np.abs(inputs.planes)
     columns += [maps[:, i].reshape(-1)[rows] for i in range(maps.shape[1])]
     columns += [_box(maps[:, i]).reshape(-1)[rows] for i in range(maps.shape[1])]
     return np.stack([*columns, np.ones(len(rows), np.float32)], axis=1).astype(np.float64)

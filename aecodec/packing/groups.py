@@ -101,9 +101,13 @@ class GroupedSymbols:
 
 def _merge(histograms: list[np.ndarray]) -> list[tuple[int, int]]:
     """Runs (first, last) of indices that share a stream: neighbours merged greedily while that saves bits."""
-    runs = [(i, i + 1) for i in range(len(histograms))]
-    counts = list(histograms)
-    bits = [histogram_bits(c) if c.any() else 0.0 for c in counts]
+    filled = [i for i, counts in enumerate(histograms) if counts.any()]
+    if not filled:
+        return [(0, len(histograms))]
+    # Empty groups cost their framing and nothing else: each joins the filled one before it, or the first.
+    runs = list(zip([0, *filled[1:]], [*filled[1:], len(histograms)], strict=True))
+    counts = [histograms[i] for i in filled]
+    bits = [histogram_bits(c) for c in counts]
     gains = [_gain(counts, bits, i) for i in range(len(runs) - 1)]
     while gains:
         best = int(np.argmax(gains))
@@ -111,7 +115,7 @@ def _merge(histograms: list[np.ndarray]) -> list[tuple[int, int]]:
             break
         runs[best : best + 2] = [(runs[best][0], runs[best + 1][1])]
         counts[best : best + 2] = [counts[best] + counts[best + 1]]
-        bits[best : best + 2] = [histogram_bits(counts[best]) if counts[best].any() else 0.0]
+        bits[best : best + 2] = [histogram_bits(counts[best])]
         gains[best : best + 1] = []
         for i in (best - 1, best):
             if 0 <= i < len(gains):
@@ -120,6 +124,4 @@ def _merge(histograms: list[np.ndarray]) -> list[tuple[int, int]]:
 
 
 def _gain(counts: list[np.ndarray], bits: list[float], i: int) -> float:
-    if not counts[i].any() or not counts[i + 1].any():
-        return 1e9  # empty groups cost their framing and nothing else
     return bits[i] + bits[i + 1] - histogram_bits(counts[i] + counts[i + 1]) + 16.0

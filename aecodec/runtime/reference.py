@@ -1,9 +1,10 @@
-"""The second, independent executor: onnx's own reference implementation, pure numpy."""
+"""The second, independent executor: onnx's own reference implementation, pure numpy, with one operator made faster."""
 
 import numpy as np
 from onnx.reference import ReferenceEvaluator
 
 from aecodec.errors import ModelError
+from aecodec.runtime.reference_ops import ConvTranspose
 
 
 class ReferenceRun:
@@ -13,7 +14,7 @@ class ReferenceRun:
         import onnx
 
         try:
-            self._evaluator = ReferenceEvaluator(onnx.load_model_from_string(graph))
+            self._evaluator = ReferenceEvaluator(onnx.load_model_from_string(graph), new_ops=[ConvTranspose])
         except Exception as error:  # noqa: BLE001  # protobuf, onnx and numpy each have errors of their own
             raise ModelError(f"the reference executor cannot load the model: {str(error)[:300]}") from None
 
