@@ -89,9 +89,7 @@ class ChunkCoder:
             if predicted is not None:
                 found.append(bytes([Mode.PREDICTED]) + predicted.pack(effort.thorough))
         best = min((body for body in found if body is not None), key=len, default=None)
-        most = np.inf
-        if best is not None:
-            most, effort = _SLACK * 8 * len(best) / array.size, effort.for_rival()
+        most = _SLACK * 8 * len(best) / array.size if best is not None else np.inf
         body = encode_lattice(array, errors, self.model, effort, origin, most)
         if body is not None and (best is None or len(body) + 1 < len(best)):
             best = bytes([Mode.LATTICE]) + body

@@ -45,10 +45,8 @@ class Effort:
         middle = len(self.multiples) // 2
         return replace(self, multiples=self.multiples[middle : middle + 1], cells=(0,), predicted=False)
 
-    def for_rival(self) -> "Effort":
-        """The effort for what is likely to be larger than a chunk coded already."""
-        if self.thorough or not self.latents:
-            return self
+    def for_glance(self) -> "Effort":
+        """The effort for a first look at what is likely to come out too large."""
         return replace(self, multiples=self.multiples[1::2], sample_values=self.sample_values // 2)
 
 

@@ -43,6 +43,7 @@ from aecodec.quantizer import quantize, symbol_limit
 
 LATENTS, CLASSES, EXCEPTIONS, CHECKSUM, PER_CHANNEL = 1, 2, 4, 8, 16
 _ALL_FLAGS = LATENTS | CLASSES | EXCEPTIONS | CHECKSUM | PER_CHANNEL
+_NEAR = 1.15  # what a first look finds to be so many times too large is not looked at again
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,8 @@ def encode_lattice(
     if not steps.all():
         return None
     chunk = _Chunk(values, steps, origin)
+    if not effort.thorough and most < np.inf and _choose(chunk, model, effort.for_glance(), _NEAR * most) is None:
+        return None
     choice = _choose(chunk, model, effort, most)
     if choice is None:
         return None
