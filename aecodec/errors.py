@@ -13,6 +13,7 @@ AecodecError
 ├── LimitError                        raise the limit, if the input is trusted
 ├── ModelError                        supply the right model
 │   └── DriftError                    decode where the file was encoded, or use an exact model
+├── LockedError                       wait for the other writer, or write elsewhere
 ├── OutputExistsError(FileExistsError)  choose another name, or overwrite on purpose
 └── MissingExtraError(ImportError)    install the extra that the message names
 """
@@ -68,6 +69,10 @@ class ModelError(AecodecError):
 
 class DriftError(ModelError):
     """An inexact model decoded to other bits than it did when the file was written."""
+
+
+class LockedError(AecodecError):
+    """The file is being written by another writer."""
 
 
 class OutputExistsError(AecodecError, FileExistsError):

@@ -2,7 +2,9 @@
 
 import math
 from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -35,6 +37,7 @@ class StreamEncoder:
         self._chunk_length = 1
         self._pool: ThreadPoolExecutor | None = None  # until there is a second chunk
         self._queue: deque[tuple[int, int, Future[bytes]]] = deque()
+        self._failed: BaseException | None = None
 
     @property
     def spec(self) -> ArraySpec | None:
@@ -50,8 +53,15 @@ class StreamEncoder:
         """Fix dtype, axes and the shape of a slab before any data: needed only where an array may turn out empty."""
         lossless = self._options.fidelity.kind == "lossless"
         found = parse_axes(axes, len(shape)) if axes is not None else guess_axes(shape, dtype, lossless)
-        self._spec = ArraySpec(dtype, found, tuple(shape)).with_length(0)
-        if (values := math.prod(self._spec.with_length(1).shape)) > MAX_CHUNK_VALUES:
+        spec = ArraySpec(dtype, found, tuple(shape)).with_length(0)
+        if self._spec is not None:
+            if spec != self._spec:
+                raise UsageError(
+                    f"{spec.dtype} of shape {spec.shape}, axes {spec.axes.letters!r}, does not fit a file of {self._spec.dtype}, "
+                    f"shape {self._spec.shape}, axes {self._spec.axes.letters!r}"
+                )
+            return
+        if (values := math.prod(spec.with_length(1).shape)) > MAX_CHUNK_VALUES:
             raise UsageError(f"one step of the stream axis has {values} values, at most {MAX_CHUNK_VALUES} are allowed; split it")
         if dtype.kind == "b" and not lossless:
             raise FidelityError(
@@ -62,15 +72,17 @@ class StreamEncoder:
                 f"{self._options.fidelity.kind} of a stream needs its value range beforehand; pass value_range=(low, high)"
             )
         if self._options.model is not None:
-            self._options.model.check_fits(self._spec.canonical_shape, whole=self._spec.stream_axis == 0)
+            self._options.model.check_fits(spec.canonical_shape, whole=spec.stream_axis == 0)
         if self._options.fidelity.kind in ("max_error", "max_range_error"):
-            self._options.fidelity.allowed_errors(self._spec.channels)
+            self._options.fidelity.allowed_errors(spec.channels)
+        self._spec = spec
 
     def write(self, slab: Any, lasting: bool = False) -> None:
         """Take a slab: an array with the file's dtype, axes and shape but for its length along the stream axis.
 
         `lasting` says that nobody writes into its memory before `finish`; otherwise what is not encoded yet is copied.
         """
+        self._check_sound()
         array = as_array(slab)
         if self._spec is None:
             self.declare(array.dtype, self._options.axes, array.shape)
@@ -83,6 +95,19 @@ class StreamEncoder:
         if not length:
             return
         canonical = spec.with_length(length).to_canonical(array)
+        with self._all_or_nothing():
+            self._take(canonical, array, length, lasting)
+
+    def flush(self) -> None:
+        """Make chunks of all that was taken, and write them."""
+        self._check_sound()
+        if self._spec is not None:
+            with self._all_or_nothing():
+                self._emit(final=False, short=True)
+                while self._queue:
+                    self._drain()
+
+    def _take(self, canonical: np.ndarray, array: np.ndarray, length: int, lasting: bool) -> None:
         if not array.size:
             self._write_empty(canonical, length)
             return
@@ -96,14 +121,16 @@ class StreamEncoder:
 
     def finish(self) -> None:
         """Encode what is left and write index and end."""
+        self._check_sound()
         if self._spec is None:
             raise UsageError("nothing was written: write at least one slab, which may be empty, before closing")
-        self._emit(final=True)
-        if self._coder is None:
-            self._begin(None)
-        while self._queue:
-            self._drain()
-        self._container.finish()
+        with self._all_or_nothing():
+            self._emit(final=True)
+            if self._coder is None:
+                self._begin(None)
+            while self._queue:
+                self._drain()
+            self._container.finish()
         self.stop()
 
     def stop(self) -> None:
@@ -112,6 +139,22 @@ class StreamEncoder:
             future.cancel()
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _check_sound(self) -> None:
+        if self._failed is not None:
+            raise UsageError(
+                f"an earlier write failed ({type(self._failed).__name__}: {self._failed}), so nothing can follow; "
+                "open the file with mode 'a' to go on after what was finished"
+            )
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        """What fails half-way may leave a gap or half a record behind it, so nothing is written after that."""
+        try:
+            yield
+        except BaseException as error:
+            self._failed = error
+            raise
 
     def _write_empty(self, canonical: np.ndarray, length: int) -> None:
         """A chunk of no values: it says how long the stream axis is."""
@@ -134,17 +177,18 @@ class StreamEncoder:
         if array.dtype != spec.dtype:
             raise UsageError(f"slab of dtype {array.dtype} does not fit a file of {spec.dtype}; convert it with astype")
 
-    def _emit(self, final: bool) -> None:
+    def _emit(self, final: bool, short: bool = False) -> None:
+        """Encode what is pending in whole chunks, and the rest too if it is `final` or to be a `short` one."""
         spec = self._spec
         assert spec is not None
         if self._coder is None and self._pending:
             self._chunk_length = chunk_length(spec, self._options.model, self._options.level)
-            if self._pending_length < self._chunk_length and not final:
+            if self._pending_length < self._chunk_length and not (final or short):
                 return
             self._begin(self._model(final))
-        while self._pending_length >= self._chunk_length or (final and self._pending_length):
+        while self._pending_length >= self._chunk_length or ((final or short) and self._pending_length):
             canonical = self._next(spec.stream_axis, min(self._chunk_length, self._pending_length))
-            self._submit(canonical, alone=final and not self._pending_length and not self._queue)
+            self._submit(canonical, alone=(final or short) and not self._pending_length and not self._queue)
 
     def _next(self, axis: int, length: int) -> np.ndarray:
         """The first `length` steps of the stream axis that are pending, as one canonical array."""

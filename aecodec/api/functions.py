@@ -84,6 +84,7 @@ def open(  # noqa: A001  # the name is the interface's, as in gzip and lzma
     path: str | os.PathLike[str] | BinaryIO,
     mode: Literal["w", "a"],
     *,
+    overwrite: bool = False,
     model: ModelLike = None,
     axes: str | None = None,
     level: int = DEFAULT_LEVEL,
@@ -99,6 +100,7 @@ def open(  # noqa: A001  # the name is the interface's, as in gzip and lzma
     path: str | os.PathLike[str] | BinaryIO,
     mode: str = "r",
     *,
+    overwrite: bool = False,
     model: ModelLike = None,
     axes: str | None = None,
     level: int = DEFAULT_LEVEL,
@@ -110,15 +112,19 @@ def open(  # noqa: A001  # the name is the interface's, as in gzip and lzma
 ) -> Reader | Writer:
     """Open an .aecz file: "r" reads lazily, "w" writes slabs along the stream axis, "a" appends to an existing file.
 
+    "w" replaces a file of that name when it is closed, and refuses if a run that did not finish left something for it in
+    `NAME.partial`, unless `overwrite` says to discard that; "a" goes on with it where there is no file of that name.
     The other arguments are those of `compress`; reading uses `model`, `provider` and `threads` only. Memory stays at a few
     chunks whatever the length. With "w" the fidelities that are relative to the value range need `value_range=`.
     """
+    if overwrite and mode != "w":
+        raise UsageError(f"overwrite=True is for mode 'w', not {mode!r}, which overwrites nothing")
     if mode == "r":
         return Reader(path, model, provider, threads)
     if mode not in ("w", "a"):
         raise UsageError(f"mode={mode!r} is unknown; use 'r' to read, 'w' to write, 'a' to append")
     options = make_options(model, axes, level, embed_model, provider, threads, metadata, fidelity)
-    return Writer(path, options, append=mode == "a")
+    return Writer(path, options, append=mode == "a", overwrite=overwrite)
 
 
 def load_model(source: str | os.PathLike[str] | bytes, provider: str = "auto", threads: int = 1) -> Model:

@@ -1,7 +1,7 @@
 """`aecodec.open(path, "w")` and `"a"`: arrays into files, slab by slab."""
 
 import os
-from pathlib import Path
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, BinaryIO
 
@@ -11,41 +11,82 @@ from aecodec.api.encoder import StreamEncoder
 from aecodec.api.header import Header
 from aecodec.api.options import Options, as_model
 from aecodec.codec.chunk import ChunkCoder
-from aecodec.container.reader import ContainerReader
+from aecodec.container.durable import DurableFile, is_stream, resolved
+from aecodec.container.tail import Tail, find_tail
 from aecodec.container.writer import ContainerWriter
-from aecodec.errors import ModelError, UsageError
+from aecodec.errors import ModelError, TruncatedError, UsageError
 from aecodec.models.registry import find, missing
 
 
 class Writer:
     """Writes one array file; use as a context manager. Not for simultaneous use by threads.
 
-    A new file is written beside its target as `NAME.partial` and gets its name when it is complete.
+    A new file is written beside its target as `NAME.partial` and gets its name when it is complete and safe on the disk; until
+    then a target that exists stays as it was. Appending only adds: what the file held can be read until the new end is
+    complete. Each chunk is handed to the system when it is finished and survives the end of the process; `flush` makes a chunk
+    of what was written so far and waits until that survives a loss of power.
+
+    When writing fails, or the body of a `with` statement does, the chunks that were finished are kept, those of a new file
+    in `NAME.partial`, and a note on the exception says so; without any, nothing is left behind. Mode "a" goes on after them.
+
+    What is given instead of a path needs only `write` (mode "a": a seekable binary file), and stays open. A path to a pipe or
+    a device is written directly. A pickled Writer is its path and options: the copy opens the file to append at its first
+    write. A process forked from the writer's cannot write.
+
+    Raises:
+        LockedError: another Writer has the file.
+        OutputExistsError: a crashed run left a `NAME.partial` (mode "w"); mode "a" goes on with it if there is no `NAME`.
+        ChecksumError: the file to append to is damaged.
+        OSError: of the system, as when the disk is full.
     """
 
-    def __init__(self, path: str | os.PathLike[str] | BinaryIO, options: Options, append: bool = False) -> None:
-        self._target: Path | None = None
-        self._partial: Path | None = None
-        if isinstance(path, (str, os.PathLike)):
-            self._target = Path(path)
-            append = append and self._target.exists()
-            self._partial = None if append else self._target.with_name(self._target.name + ".partial")
-            self._file: BinaryIO = open(self._target, "r+b") if append else open(self._partial or self._target, "wb")  # noqa: SIM115  # closed by close()
-        else:
-            self._file = path
-        self._container = ContainerWriter(self._file)
-        self._encoder = StreamEncoder(self._container, options)
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | BinaryIO,
+        options: Options,
+        append: bool = False,
+        overwrite: bool = False,
+        keep_unfinished: bool = True,
+    ) -> None:
+        self._path = resolved(path) if isinstance(path, (str, os.PathLike)) else None
+        self._options, self._keep = options, keep_unfinished
         self._closed = False
-        if append:
-            try:
-                self._resume(options)
-            except BaseException:
-                self._file.close()
-                raise
+        self._file: DurableFile | None = None
+        self._sink: BinaryIO | None = None if isinstance(path, (str, os.PathLike)) else path
+        self._open(append, overwrite)
 
-    def _resume(self, options: Options) -> None:
-        reader = ContainerReader(self._file)
-        header = Header.from_json(reader.preamble.header)
+    def _open(self, append: bool, overwrite: bool = False) -> None:
+        self._process = os.getpid()
+        self._base = self._before = 0  # where the part begins that is written; bytes that stay whatever happens
+        self._earlier_steps = 0
+        path = self._path
+        if path is None or is_stream(path):
+            if path is not None:
+                self._sink = open(path, "wb", buffering=0)  # noqa: SIM115  # closed by close()
+            assert self._sink is not None
+            self._start(ContainerWriter(self._sink))
+            if append and path is None:
+                self._resume(find_tail(self._sink))
+            return
+        self._file = DurableFile.reopen(path) if append else DurableFile.create(path, overwrite)
+        try:
+            # What a new file holds is vouched for by its name, what is appended by the end record alone.
+            self._start(ContainerWriter(self._file) if self._file.new else ContainerWriter(self._file, self._file.sync))
+            if append and (tail := _tail_of(self._file)) is not None:
+                self._resume(tail)
+            elif append:
+                self._file.cut(0)
+        except BaseException:
+            self._file.close()
+            self.__dict__.pop("_encoder", None)
+            raise
+
+    def _start(self, container: ContainerWriter) -> None:
+        self._container = container
+        self._encoder = StreamEncoder(container, self._options)
+
+    def _resume(self, tail: Tail) -> None:
+        options, header = self._options, Header.from_json(tail.header)
         given = options.fidelity
         if given.kind != "lossless" and given != header.fidelity:
             raise UsageError(
@@ -57,75 +98,152 @@ class Writer:
         if header.model_id is not None and (model is None or model.id != header.model_id):
             if model is not None:
                 raise ModelError(f"the file was written with model {header.model_id}, not {model.id}")
-            bundle = reader.preamble.model if reader.preamble.model is not None else find(header.model_id)
+            bundle = tail.model if tail.model is not None else find(header.model_id)
             if bundle is None:
                 raise missing(header.model_id)
             model = as_model(bundle, options.provider)
-        counts = reader.index.counts
-        spec = header.spec.with_length(int(counts.sum()))
+        spec = header.spec.with_length(tail.steps)
         if spec.axes.stream is None:
             raise UsageError(f"axes={spec.axes.letters!r} has no axis to append along")
-        self._container.continue_from(reader.index, reader.next_sequence, reader.end)
         self._encoder.resume(spec, ChunkCoder(spec.real_dtype, header.fidelity, model, options.level))
-        self._file.seek(reader.end)
-        self._file.truncate()
+        self._container.continue_from(tail)
+        self._base, self._before, self._earlier_steps = tail.base, tail.base + tail.length, tail.earlier_steps
+        if self._file is not None:
+            self._file.cut(self._before)
+        elif self._sink is not None:
+            self._sink.seek(self._before)
+            self._sink.truncate()
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of all that was written so far."""
-        spec = self._encoder.spec
-        return spec.shape if spec is not None else ()
+        spec = self._encoder.spec if self._opened else None
+        return spec.with_length(spec.length + self._earlier_steps).shape if spec is not None else ()
 
     @property
     def size(self) -> int:
         """Bytes of the file so far."""
-        return self._container.offset
+        return self._base + self._container.offset if self._opened else 0
+
+    @property
+    def _opened(self) -> bool:
+        """False for a copy that has not written yet."""
+        return hasattr(self, "_encoder")
 
     def declare(self, dtype: Any, axes: str, shape: tuple[int, ...]) -> None:
         """Fix dtype, axes and slab shape (any size along the stream axis) before, or instead of, the first slab."""
+        self._check_ready()
         self._encoder.declare(np.dtype(dtype), axes, shape)
 
     def write(self, slab: Any) -> None:
         """Append a slab along the stream axis."""
-        if self._closed:
-            raise UsageError("the file is closed; open it with mode 'a' to append")
+        self._check_ready()
         self._encoder.write(slab)
 
+    def flush(self) -> None:
+        """Make a chunk of all that was written so far, however short, and return when it is safe on the disk."""
+        self._check_ready()
+        self._encoder.flush()
+        if self._file is not None:
+            self._file.sync()
+        else:
+            self._flush_sink()
+
+    def _check_ready(self) -> None:
+        if self._closed:
+            raise UsageError("the file is closed; open it with mode 'a' to append")
+        if not self._opened:
+            self._open(append=True)
+        if self._process != os.getpid():
+            raise UsageError(
+                f"this Writer belongs to process {self._process}, and this is process {os.getpid()}, forked from it; "
+                "write there, or open the file with mode 'a' once it is closed"
+            )
+
     def close(self) -> None:
-        """Encode what is pending, write the index, and give the file its name."""
+        """Encode what is pending, write index and end, wait until they are safe on the disk, and give the file its name."""
+        if self._closed:
+            return
+        if not self._opened or self._process != os.getpid():
+            self._closed = True
+            return
+        try:
+            self._encoder.finish()
+            if self._file is not None:
+                self._file.commit()
+            else:
+                self._flush_sink()
+        except BaseException as error:
+            self._give_up(error)
+            raise
+        self._closed = True
+        self._close_sink()
+
+    def abort(self) -> None:
+        """Stop without finishing; a new file is removed, one that is appended to keeps its whole chunks."""
+        self._give_up(None)
+
+    def _give_up(self, error: BaseException | None) -> None:
+        """Stop; keep what `error` must not cost, and tell it."""
         if self._closed:
             return
         self._closed = True
-        try:
-            self._encoder.finish()
-        except BaseException:
-            self._encoder.stop()
-            self._close_file(keep_partial=False)
-            raise
-        self._close_file(keep_partial=True)
-
-    def abort(self) -> None:
-        """Stop without finishing; a new file is removed, an existing one keeps its whole chunks."""
-        if not self._closed:
-            self._closed = True
-            self._encoder.stop()
-            self._close_file(keep_partial=False)
-
-    def _close_file(self, keep_partial: bool) -> None:
-        if self._target is None:
+        if not self._opened or self._process != os.getpid():
             return
-        self._file.close()
-        if self._partial is not None:
-            if keep_partial:
-                self._partial.replace(self._target)
-            else:
-                self._partial.unlink(missing_ok=True)
+        self._encoder.stop()
+        self._close_sink()
+        file, chunks = self._file, self._container.chunks
+        if file is None:
+            return
+        if self._before or (chunks and error is not None and self._keep):
+            with suppress(OSError):  # half a record at the end does no harm
+                file.cut(self._base + self._container.offset if chunks else self._before)
+            file.close()
+            if error is not None and (chunks or file.new):
+                error.add_note(
+                    f"{file.path} keeps the first {self._earlier_steps + self._container.steps} steps of the stream axis: "
+                    "mode 'a' goes on after them, and `aecodec recover` takes them out"
+                )
+        else:
+            file.discard()
+
+    def _flush_sink(self) -> None:
+        flush = getattr(self._sink, "flush", None)
+        if flush is not None:
+            flush()
+
+    def _close_sink(self) -> None:
+        """Close a pipe or a device that was opened here."""
+        if self._path is not None and self._sink is not None:
+            self._sink.close()
 
     def __enter__(self) -> "Writer":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if kind is None:
+        if error is None:
             self.close()
         else:
-            self.abort()
+            self._give_up(error)
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._path is None:
+            raise UsageError("a Writer pickles only if it was opened by a path: an open file cannot go to another process")
+        return {"_path": self._path, "_options": self._options, "_keep": self._keep}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _closed=False, _file=None, _sink=None)
+
+
+def _tail_of(file: DurableFile) -> Tail | None:
+    """Where to go on in `file`; None if it is a new one that has no chunk yet, and is to be started again."""
+    if file.new and not file.size:
+        return None
+    with open(file.path, "rb") as source:
+        try:
+            tail = find_tail(source)
+        except TruncatedError:
+            if file.new:
+                return None
+            raise
+    return tail if tail.steps or not file.new else None

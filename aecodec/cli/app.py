@@ -48,17 +48,27 @@ def reported(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*args, **kwargs)
         except AecodecError as error:
-            _fail(str(error), 2 if isinstance(error, UsageError) else 1)
+            _fail(_with_notes(error, str(error)), 2 if isinstance(error, UsageError) else 1)
         except BrokenPipeError:
             _fail("the reader of standard output went away", 1)
-        except KeyboardInterrupt:
-            _fail("interrupted; unfinished outputs were removed", 1)
+        except KeyboardInterrupt as error:
+            _fail(
+                _with_notes(error, "interrupted")
+                if hasattr(error, "__notes__")
+                else "interrupted; unfinished outputs were removed",
+                1,
+            )
         except OSError as error:
-            _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), 1)
+            _fail(_with_notes(error, f"{error.filename}: {error.strerror}" if error.filename else str(error)), 1)
         except MemoryError:
             _fail("not enough memory for arrays of this size", 1)
 
     return run
+
+
+def _with_notes(error: BaseException, message: str, *otherwise: str) -> str:
+    """The message, and what was added to the error on its way: where unfinished work is kept; `otherwise` if nothing was."""
+    return "; ".join([message, *getattr(error, "__notes__", otherwise)])
 
 
 def _fail(message: str, status: int) -> None:

@@ -35,10 +35,10 @@ def compress_files(
         source = read_source(name, dtype, shape, axes)
         if source.metadata["source"] == "bytes" and options.fidelity.kind != "lossless":
             raise FidelityError(f"{source.name} is plain bytes, which are kept losslessly; for numbers give --dtype and --shape")
-        _compress(source, target, replace(options, axes=source.axes, metadata=source.metadata), quiet)
+        _compress(source, target, replace(options, axes=source.axes, metadata=source.metadata), force, quiet)
 
 
-def _compress(source: Source, target: str, options: Options, quiet: bool) -> None:
+def _compress(source: Source, target: str, options: Options, force: bool, quiet: bool) -> None:
     total = source.array.nbytes if source.array is not None else None
     sink: str | BinaryIO = sys.stdout.buffer if target == STDIO else target
     done = 0
@@ -47,7 +47,8 @@ def _compress(source: Source, target: str, options: Options, quiet: bool) -> Non
         spec = axes_of(array, options) if array is not None else None
         if array is not None:
             options = prepared(array, options)
-        with Writer(sink, options) as writer:
+        # An input that can be read again needs no unfinished output.
+        with Writer(sink, options, overwrite=force, keep_unfinished=array is None) as writer:
 
             def write(slab: Any) -> None:
                 nonlocal done

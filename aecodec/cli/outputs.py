@@ -13,6 +13,7 @@ import numpy as np
 
 from aecodec.api.reader import Reader
 from aecodec.cli.inputs import IMAGE_SUFFIXES, STDIO
+from aecodec.container.durable import is_stream, replace_durably, resolved
 from aecodec.errors import OutputExistsError, UsageError, require_extra
 
 SUFFIX = ".aecz"
@@ -41,7 +42,7 @@ def refuse_existing(name: str, force: bool) -> None:
     path = Path(name)
     if path.is_dir():
         raise UsageError(f"{name} is a directory; name a file with -o")
-    if path.exists() and not force:
+    if path.is_file() and not force:
         raise OutputExistsError(f"{name} exists; choose another name with -o, or overwrite it with -f")
 
 
@@ -58,11 +59,11 @@ def seekable(name: str) -> Iterator[str | BinaryIO]:
 
 @contextmanager
 def _completed(path: Path) -> Iterator[Path]:
-    """A sibling to write to, which gets the name `path` only if all went well."""
+    """A sibling to write to, which gets the name `path` only if all went well, and when it is safe on the disk."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         yield partial
-        partial.replace(path)
+        replace_durably(partial, path)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -74,7 +75,12 @@ def write_array(reader: Reader, name: str) -> None:
         _write_stream(reader, sys.stdout.buffer, kind)
         sys.stdout.buffer.flush()
         return
-    with _completed(Path(name)) as partial:
+    target = resolved(name)
+    if is_stream(target):
+        with target.open("wb") as sink:
+            _write_stream(reader, sink, kind)
+        return
+    with _completed(target) as partial:
         if kind == "image":
             _write_image(reader, partial, Path(name).suffix)
         elif kind == "npy":

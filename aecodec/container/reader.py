@@ -104,12 +104,24 @@ class ContainerReader:
             index_offset, length = parse_end(self._payload(self.size - END_SIZE, frame))
             if length != self.size:
                 return None
-            index, _ = parse_index(self._expect(index_offset, Kind.INDEX))
+            index = self._chain(index_offset)
         except FormatError:
             return None
         self._records = frame.sequence + 1
         self.complete = True
         return index
+
+    def _chain(self, offset: int) -> Index:
+        """The records of the chain that ends at `offset`, as one index."""
+        found, limit = [], self.size
+        while offset:
+            if offset >= limit:
+                raise FormatError(f"index at {limit} names an earlier one at {offset}, which does not lie before it")
+            index, previous = parse_index(self._expect(offset, Kind.INDEX))
+            found.append(index)
+            offset, limit = previous, offset
+        columns = [(i.offsets, i.starts, i.counts) for i in reversed(found)]
+        return Index(*(np.concatenate(column) for column in zip(*columns, strict=True)))
 
     def _scan(self, offset: int) -> Index:
         """Index of all whole chunks from `offset` to where the file ends or was cut off."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from aecodec.container.durable import replace_durably
 from aecodec.container.layout import (
     FRAME_SIZE,
     MAX_MODEL,
@@ -118,8 +119,11 @@ class Bundle:
         if target.exists() and not overwrite:
             raise OutputExistsError(f"{target} exists; choose another name or pass overwrite=True")
         temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        temporary.write_bytes(self.to_bytes())
-        temporary.replace(target)
+        try:
+            temporary.write_bytes(self.to_bytes())
+            replace_durably(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def sealed(self) -> "Bundle":
         """The same bundle with the hash of each part in its manifest."""
