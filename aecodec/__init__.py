@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from aecodec.api.reader import Reader
     from aecodec.api.writer import Writer
     from aecodec.codec.model import Model
+    from aecodec.limits import Limits
 
 __all__ = [
     "AecodecError",
     "Compressor",
     "Decompressor",
+    "Limits",
     "Model",
     "Reader",
     "Writer",
@@ -37,6 +39,7 @@ __all__ = [
 _HOMES = {
     "Compressor": "aecodec.api.incremental",
     "Decompressor": "aecodec.api.incremental",
+    "Limits": "aecodec.limits",
     "Model": "aecodec.codec.model",
     "Reader": "aecodec.api.reader",
     "fit": "aecodec.api.fitting",

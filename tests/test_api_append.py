@@ -66,6 +66,16 @@ def test_appending_what_does_not_fit_is_refused_and_changes_nothing(path, field,
         aecodec.open(path, "a", max_error=0.2)
     with pytest.raises(UsageError, match="the file has axes 'tcyx', not 'tyxc'"):
         aecodec.open(path, "a", axes="tyxc")
-    with pytest.raises(ModelError, match=f"the file was written with model {model.id}, not "):
+    with pytest.raises(ModelError, match=f"the file needs model {model.id}, but the one given is "):
         aecodec.open(path, "a", model=aecodec.fit(field[:5], axes="tcyx"))
+    assert path.read_bytes() == before
+
+
+def test_a_model_for_a_file_that_has_none_is_refused(tmp_path, field, model):
+    path = tmp_path / "x.aecz"
+    path.write_bytes(aecodec.compress(field, False, "tcyx", max_error=0.05))
+    before = path.read_bytes()
+    with pytest.raises(ModelError) as caught:
+        aecodec.open(path, "a", model=model, max_error=0.05)
+    assert str(caught.value) == f"the file was written without a model, not with {model.id}; append without model="
     assert path.read_bytes() == before

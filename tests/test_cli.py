@@ -34,6 +34,25 @@ def test_npy_round_trip_within_the_bound_and_input_kept(tmp_path, fields):
     assert (tmp_path / "x.npy").read_bytes() == before
 
 
+def test_a_model_inside_a_file_and_the_memory_to_use_can_be_refused(tmp_path, fields):
+    assert run(tmp_path, "fit", "x.npy", "--axes", "tcyx", "--max-error", "0.1", "-o", "m.aecm").returncode == 0
+    given = ("-m", "m.aecm", "--axes", "tcyx", "--max-error", "0.1")
+    assert run(tmp_path, "compress", "x.npy", *given).returncode == 0
+    refused = run(tmp_path, "decompress", "x.npy.aecz", "-o", "y.npy", "--no-embedded-model")
+    assert refused.returncode == 1
+    assert b"allow_embedded_model=False keeps it from running; pass model=" in refused.stderr
+    large = run(tmp_path, "decompress", "x.npy.aecz", "-o", "y.npy", "--max-memory", "50K")
+    assert large.returncode == 1
+    assert b"a chunk declares 14400 values, 57600 bytes, at most 50000 are allowed" in large.stderr
+    wrong = run(tmp_path, "decompress", "x.npy.aecz", "-o", "y.npy", "--max-memory", "lots")
+    assert wrong.returncode == 2
+    assert b"--max-memory 'lots' is not a number of bytes such as 500M or 4G" in wrong.stderr
+    assert not (tmp_path / "y.npy").exists()
+    ok = run(tmp_path, "decompress", "x.npy.aecz", "-o", "y.npy", "--no-embedded-model", "-m", "m.aecm", "--max-memory", "1G")
+    assert ok.returncode == 0, ok.stderr
+    assert np.abs(np.load(tmp_path / "y.npy") - fields).max() <= 0.1
+
+
 def test_four_dimensions_without_axes_or_model(tmp_path, fields):
     assert run(tmp_path, "compress", "x.npy", "--max-range-error", "0.01", "-q").stderr == b""
     assert run(tmp_path, "verify", "x.npy.aecz", "--against", "x.npy", "-q").returncode == 0

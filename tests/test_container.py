@@ -8,7 +8,7 @@ from aecodec.container.layout import (
     ARRAY_FILE,
     END_SIZE,
     FRAME_SIZE,
-    LIMITS,
+    LIMITED_BY,
     MODEL_FILE,
     PREFIX_SIZE,
     Frame,
@@ -27,6 +27,7 @@ from aecodec.container.layout import (
     parse_prefix,
 )
 from aecodec.errors import ChecksumError, FormatError, LimitError, NotAecodecError, TruncatedError, VersionError
+from aecodec.limits import DEFAULT_LIMITS, Limits
 
 ARRAY_PREFIX = bytes.fromhex("894145430d0a1a0a 0101 5a 00")
 MODEL_PREFIX = bytes.fromhex("894145430d0a1a0a 0101 4d 00")
@@ -54,6 +55,9 @@ def test_prefixes_name_the_kind_of_file():
 
 def test_a_newer_minor_version_is_accepted():
     parse_prefix(ARRAY_PREFIX[:9] + b"\x07" + ARRAY_PREFIX[10:], ARRAY_FILE)
+
+
+TRUSTED = "if the source is trusted, raise it: limits=aecodec.Limits({}=...)"
 
 
 @pytest.mark.parametrize(
@@ -104,14 +108,14 @@ def test_sequence_numbers_wrap_at_32_bits():
         (framed(flags=1), VersionError, "record uses reserved bits (flags 1, reserved 0); upgrade aecodec to read it"),
         (framed(reserved=256), VersionError, "record uses reserved bits (flags 0, reserved 256); upgrade aecodec to read it"),
         (
-            framed(kind=1, length=LIMITS[Kind.HEADER] + 1),
+            framed(kind=1, length=2**26 + 1),
             LimitError,
-            f"header record declares {LIMITS[Kind.HEADER] + 1} bytes, at most {LIMITS[Kind.HEADER]} are allowed",
+            "header record declares 67108865 bytes, at most 67108864 are allowed; " + TRUSTED.format("header_bytes"),
         ),
         (
             framed(kind=2, length=2**28 + 1),
             LimitError,
-            "model record declares 268435457 bytes, at most 268435456 are allowed",
+            "model record declares 268435457 bytes, at most 268435456 are allowed; " + TRUSTED.format("model_bytes"),
         ),
     ],
 )
@@ -122,9 +126,23 @@ def test_a_frame_that_is_not_one_is_refused(data, kind, message):
     assert str(caught.value) == message
 
 
-@pytest.mark.parametrize("kind", LIMITS)
+@pytest.mark.parametrize("kind", LIMITED_BY)
 def test_a_record_at_its_limit_is_accepted(kind):
-    assert parse_frame(framed(kind=kind, length=LIMITS[kind])).length == LIMITS[kind]
+    name, _ = LIMITED_BY[kind]
+    limits = Limits(**{name: 1000})
+    assert parse_frame(framed(kind=kind, length=1000), limits).length == 1000
+    with pytest.raises(LimitError, match=rf"declares 1001 bytes, at most 1000 are allowed; .*Limits\({name}=\.\.\.\)"):
+        parse_frame(framed(kind=kind, length=1001), limits)
+    assert parse_frame(framed(kind=kind, length=getattr(DEFAULT_LIMITS, name))).kind == kind
+
+
+@pytest.mark.parametrize("kind", LIMITED_BY)
+def test_a_record_that_readers_would_refuse_is_not_written(kind):
+    name, remedy = LIMITED_BY[kind]
+    assert len(create_record(kind, 0, b"x" * 9, Limits(**{name: 9}))) == FRAME_SIZE + 9
+    with pytest.raises(LimitError) as caught:
+        create_record(kind, 0, b"x" * 10, Limits(**{name: 9}))
+    assert str(caught.value) == f"{kind.name.lower()} record would have 10 bytes, at most 9 are allowed; {remedy}"
 
 
 @pytest.mark.parametrize("byte", range(FRAME_SIZE))
@@ -152,6 +170,13 @@ def test_an_index_by_its_bytes():
     parsed, previous = parse_index(stored)
     assert previous == 0
     assert [column.tolist() for column in (parsed.offsets, parsed.starts, parsed.counts)] == [[12], [0], [7]]
+
+
+def test_an_index_lists_no_more_chunks_than_the_file_has_room_for():
+    stored = create_index(index_of([12] * 5, range(5), [1] * 5))
+    assert parse_index(stored, 5)[0].counts.tolist() == [1] * 5
+    with pytest.raises(FormatError, match="value 5 at offset 1 is above its limit 4"):
+        parse_index(stored, 4)
 
 
 def test_an_index_names_the_one_before():

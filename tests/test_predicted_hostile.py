@@ -231,9 +231,11 @@ INVALID = "invalid model manifest: predictor must have a reach of 1 to 32, a pow
         ({"sources": "before"}, INVALID),
         ({"sources": ["channel-4"]}, INVALID),
         ({"sources": 3}, "malformed model manifest: TypeError"),
-        ({"reach": "two"}, "malformed model manifest: ValueError"),
+        ({"reach": "two"}, "malformed model manifest: TypeError 'two' is no whole number"),
         ({"reach": None}, "malformed model manifest: TypeError"),
         ({"classes": [2]}, "malformed model manifest: TypeError"),
+        ({"offsets": 1}, "malformed model manifest: TypeError '1' is neither true nor false"),
+        ({"depth": 2}, "malformed model manifest: ValueError predictor has unknown keys depth; upgrade aecodec to use the model"),
     ],
 )
 def test_a_layout_that_cannot_be_is_refused(model, change, message):

@@ -12,7 +12,7 @@ import numpy as np
 from aecodec.api.autofit import fitted_model, wants_fit
 from aecodec.api.header import Header
 from aecodec.api.options import Options
-from aecodec.api.reader import MAX_CHUNK_VALUES
+from aecodec.api.trust import Trust
 from aecodec.axes import guess_axes, parse_axes
 from aecodec.canonical import ArraySpec, as_array
 from aecodec.codec.chunk import ChunkCoder
@@ -20,6 +20,7 @@ from aecodec.codec.effort import effort_of
 from aecodec.codec.model import Model
 from aecodec.container.writer import ContainerWriter
 from aecodec.errors import FidelityError, UsageError
+from aecodec.limits import DEFAULT_LIMITS, Limits
 
 _UNSEEN = 16  # a stream that goes on is taken to be this many times what has been seen
 
@@ -29,6 +30,7 @@ class StreamEncoder:
 
     def __init__(self, container: ContainerWriter, options: Options) -> None:
         self._container, self._options = container, options
+        container.limits = options.limits
         self._spec: ArraySpec | None = None
         self._coder: ChunkCoder | None = None
         self._pending: list[np.ndarray] = []
@@ -47,7 +49,7 @@ class StreamEncoder:
     def resume(self, spec: ArraySpec, coder: ChunkCoder) -> None:
         """Go on after an existing array of `spec` (with its length)."""
         self._spec, self._coder, self._length = spec.with_length(0), coder, spec.length
-        self._chunk_length = chunk_length(self._spec, coder.model, coder.level)
+        self._chunk_length = chunk_length(self._spec, coder.model, coder.level, self._options.limits)
 
     def declare(self, dtype: np.dtype, axes: str | None, shape: tuple[int, ...]) -> None:
         """Fix dtype, axes and the shape of a slab before any data: needed only where an array may turn out empty."""
@@ -61,8 +63,7 @@ class StreamEncoder:
                     f"shape {self._spec.shape}, axes {self._spec.axes.letters!r}"
                 )
             return
-        if (values := math.prod(spec.with_length(1).shape)) > MAX_CHUNK_VALUES:
-            raise UsageError(f"one step of the stream axis has {values} values, at most {MAX_CHUNK_VALUES} are allowed; split it")
+        check_writable(spec, self._options.limits)
         if dtype.kind == "b" and not lossless:
             raise FidelityError(
                 f"{self._options.fidelity.kind} was asked of bool values, which are kept exactly: use lossless=True"
@@ -158,10 +159,12 @@ class StreamEncoder:
 
     def _write_empty(self, canonical: np.ndarray, length: int) -> None:
         """A chunk of no values: it says how long the stream axis is."""
+        assert self._spec is not None
+        Trust(self._options.limits).check_chunk(self._spec.with_length(length))
         if self._coder is None:
             self._begin(self._options.model)
         assert self._coder is not None
-        if self._spec is not None and self._spec.axes.stream is not None:
+        if self._spec.axes.stream is not None:
             self._container.chunk(self._length, length, self._coder.encode(canonical))
         self._length += length
 
@@ -182,7 +185,7 @@ class StreamEncoder:
         spec = self._spec
         assert spec is not None
         if self._coder is None and self._pending:
-            self._chunk_length = chunk_length(spec, self._options.model, self._options.level)
+            self._chunk_length = chunk_length(spec, self._options.model, self._options.level, self._options.limits)
             if self._pending_length < self._chunk_length and not (final or short):
                 return
             self._begin(self._model(final))
@@ -215,7 +218,7 @@ class StreamEncoder:
         options, spec = self._options, self._spec
         assert spec is not None
         self._coder = ChunkCoder(spec.real_dtype, options.fidelity, model, options.level)
-        self._chunk_length = chunk_length(spec, model, options.level)
+        self._chunk_length = chunk_length(spec, model, options.level, options.limits)
         embedded = None
         if model is not None and (options.embed_model or (options.embed_model is None and not model.shipped)):
             embedded = model.stored
@@ -243,8 +246,19 @@ class StreamEncoder:
         self._container.chunk(start, length, future.result())
 
 
-def chunk_length(spec: ArraySpec, model: Model | None, level: int) -> int:
-    """Steps of the stream axis in a chunk: about as many values as the level has in one, and whole tiles of the model."""
+def check_writable(spec: ArraySpec, limits: Limits) -> None:
+    """LimitError for arrays that no reader with such limits would take."""
+    shape = spec.with_length(1).shape
+    size = math.prod(shape) * spec.dtype.itemsize
+    remedy = "name another axis t, z or y, so that its steps are smaller, or raise {name} in limits= here and for reading"
+    limits.check("chunk_bytes", size, f"one step of the stream axis has {math.prod(shape)} values, {size} bytes", remedy)
+    limits.check("dimensions", len(shape), f"the array has {len(shape)} dimensions", "reshape it")
+    remedy = "name the longest of the axes t or x instead of c"
+    limits.check("channels", spec.channels, f"axes={spec.axes.letters!r} make {spec.channels} channels of {shape}", remedy)
+
+
+def chunk_length(spec: ArraySpec, model: Model | None, level: int, limits: Limits = DEFAULT_LIMITS) -> int:
+    """Steps of the stream axis in a chunk: about as many values as the level has in one, in whole tiles, and within `limits`."""
     if spec.axes.stream is None:
         return 1
     sample = max(1, math.prod(spec.with_length(1).canonical_shape))
@@ -253,4 +267,5 @@ def chunk_length(spec: ArraySpec, model: Model | None, level: int) -> int:
     if model is not None:
         tile = model.manifest.tile[spec.stream_axis]
         unit = tile // math.gcd(tile, spec.steps_per_sample) if spec.stream_axis == 0 else tile
-    return max(unit, round(length / unit) * unit)
+    most = max(1, limits.chunk_bytes // (sample * spec.real_dtype.itemsize))
+    return min(most, max(unit, round(length / unit) * unit))

@@ -8,12 +8,14 @@ import numpy as np
 
 from aecodec.api.options import FidelityOptions, ModelLike, make_options
 from aecodec.api.reader import Reader
+from aecodec.api.trust import Trust
 from aecodec.api.whole import compress_into
 from aecodec.api.writer import Writer
 from aecodec.canonical import as_array
 from aecodec.codec.effort import DEFAULT_LEVEL
 from aecodec.codec.model import Model
 from aecodec.errors import UsageError
+from aecodec.limits import DEFAULT_LIMITS, Limits
 from aecodec.models.registry import load_bundle
 
 
@@ -27,6 +29,7 @@ def compress(
     provider: str = "auto",
     threads: int | None = None,
     metadata: dict[str, Any] | None = None,
+    limits: Limits | None = None,
     **fidelity: Unpack[FidelityOptions],
 ) -> bytes:
     """The bytes of an .aecz file that holds `array`.
@@ -41,6 +44,7 @@ def compress(
         provider: "cpu", "cuda", "auto" or "reference".
         threads: chunks encoded at once; by default one per processor.
         metadata: a JSON object kept with the array.
+        limits: what may be written; beyond the defaults, readers need the same (see `Limits`).
         fidelity: at most one of max_error (absolute; one number or one per channel), max_range_error (fraction of each
             channel's value range), max_point_error (fraction of each value), psnr (dB), quality (1-100), lossless (the
             default); `value_range` (low, high) spares the pass that finds the range.
@@ -48,7 +52,7 @@ def compress(
     Raises:
         AecodecError: its kinds say what to change.
     """
-    options = make_options(model, axes, level, embed_model, provider, threads, metadata, fidelity)
+    options = make_options(model, axes, level, embed_model, provider, threads, metadata, fidelity, limits)
     out = io.BytesIO()
     compress_into(out, as_array(array), options)
     return out.getvalue()
@@ -61,12 +65,17 @@ def decompress(
     model: ModelLike = None,
     provider: str = "auto",
     threads: int | None = None,
+    limits: Limits | None = None,
+    allow_embedded_model: bool = True,
 ) -> np.ndarray:
     """The array in the bytes of an .aecz file, written into `out` (same shape, any strides) if given.
 
-    `model` is needed only where the file does not embed one and it is not installed.
+    `model` is needed only where the file does not embed one and it is not installed. `limits` caps what the file may declare
+    (see `Limits`); `allow_embedded_model=False` keeps a model that comes inside it from running: one that is given or
+    installed is used instead, or ModelError raised.
     """
-    with Reader(memoryview(data).tobytes() if not isinstance(data, bytes) else data, model, provider, threads) as reader:
+    source = memoryview(data).tobytes() if not isinstance(data, bytes) else data
+    with Reader(source, model, provider, threads, trust=Trust(limits or DEFAULT_LIMITS, allow_embedded_model)) as reader:
         return reader.read(out)
 
 
@@ -78,6 +87,8 @@ def open(  # noqa: A001  # the name is the interface's, as in gzip and lzma
     model: ModelLike = None,
     provider: str = "auto",
     threads: int | None = None,
+    limits: Limits | None = None,
+    allow_embedded_model: bool = True,
 ) -> Reader: ...
 @overload
 def open(  # noqa: A001  # the name is the interface's, as in gzip and lzma
@@ -92,6 +103,7 @@ def open(  # noqa: A001  # the name is the interface's, as in gzip and lzma
     provider: str = "auto",
     threads: int | None = None,
     metadata: dict[str, Any] | None = None,
+    limits: Limits | None = None,
     **fidelity: Unpack[FidelityOptions],
 ) -> Writer: ...
 
@@ -108,25 +120,33 @@ def open(  # noqa: A001  # the name is the interface's, as in gzip and lzma
     provider: str = "auto",
     threads: int | None = None,
     metadata: dict[str, Any] | None = None,
+    limits: Limits | None = None,
+    allow_embedded_model: bool = True,
     **fidelity: Unpack[FidelityOptions],
 ) -> Reader | Writer:
     """Open an .aecz file: "r" reads lazily, "w" writes slabs along the stream axis, "a" appends to an existing file.
 
     "w" replaces a file of that name when it is closed, and refuses if a run that did not finish left something for it in
     `NAME.partial`, unless `overwrite` says to discard that; "a" goes on with it where there is no file of that name.
-    The other arguments are those of `compress`; reading uses `model`, `provider` and `threads` only. Memory stays at a few
-    chunks whatever the length. With "w" the fidelities that are relative to the value range need `value_range=`.
+    The other arguments are those of `compress`; reading uses `model`, `provider`, `threads`, `limits` and
+    `allow_embedded_model` only, as `decompress` does. Memory stays at a few chunks whatever the length. With "w" the fidelities
+    that are relative to the value range need `value_range=`.
     """
     if overwrite and mode != "w":
         raise UsageError(f"overwrite=True is for mode 'w', not {mode!r}, which overwrites nothing")
     if mode == "r":
-        return Reader(path, model, provider, threads)
+        return Reader(path, model, provider, threads, trust=Trust(limits or DEFAULT_LIMITS, allow_embedded_model))
     if mode not in ("w", "a"):
         raise UsageError(f"mode={mode!r} is unknown; use 'r' to read, 'w' to write, 'a' to append")
-    options = make_options(model, axes, level, embed_model, provider, threads, metadata, fidelity)
+    options = make_options(model, axes, level, embed_model, provider, threads, metadata, fidelity, limits, allow_embedded_model)
     return Writer(path, options, append=mode == "a", overwrite=overwrite)
 
 
-def load_model(source: str | os.PathLike[str] | bytes, provider: str = "auto", threads: int = 1) -> Model:
-    """A model from a .aecm file, its bytes, or the name or id of an installed model."""
-    return Model(load_bundle(source), provider, threads)
+def load_model(
+    source: str | os.PathLike[str] | bytes, provider: str = "auto", threads: int = 1, *, limits: Limits | None = None
+) -> Model:
+    """A model from a .aecm file, its bytes, or the name or id of an installed model.
+
+    Its origin does not matter: nothing in it is run that is not allowed, or that is beyond `limits` (see `Limits`).
+    """
+    return Model(load_bundle(source, limits or DEFAULT_LIMITS), provider, threads, limits or DEFAULT_LIMITS)

@@ -10,6 +10,7 @@ from aecodec.axes import MAX_DIMENSIONS, parse_axes
 from aecodec.canonical import ArraySpec, checked_dtype
 from aecodec.errors import AecodecError, FormatError
 from aecodec.fidelity import Fidelity
+from aecodec.limits import DEFAULT_LIMITS, Limits
 from aecodec.version import __version__
 
 _DTYPE = re.compile(r"[<>|][biufc](1|2|4|8|16)")
@@ -41,7 +42,7 @@ class Header:
         }
 
     @classmethod
-    def from_json(cls, record: dict[str, Any]) -> "Header":
+    def from_json(cls, record: dict[str, Any], limits: Limits = DEFAULT_LIMITS) -> "Header":
         """Parse and validate; the record may be hostile."""
         try:
             shape, letters, dtype = record["shape"], record["axes"], record["dtype"]
@@ -59,8 +60,11 @@ class Header:
             sizes = [0 if size is None and i == axes.stream else size for i, size in enumerate(shape)]
             if not all(type(size) is int and 0 <= size < _MAX_SIZE for size in sizes):
                 raise FormatError(f"header has shape {str(shape)[:80]}; sizes must be whole numbers of 0 or more")
-            return cls(ArraySpec(checked_dtype(dtype), axes, tuple(sizes)), Fidelity.from_json(fidelity), model_id)
+            header = cls(ArraySpec(checked_dtype(dtype), axes, tuple(sizes)), Fidelity.from_json(fidelity), model_id)
         except FormatError:
             raise
         except (AecodecError, TypeError) as error:
             raise FormatError(f"malformed header: {error}") from None
+        limits.check("dimensions", len(shape), f"the header declares {len(shape)} dimensions")
+        limits.check("channels", header.spec.channels, f"the header declares {header.spec.channels} channels")
+        return header

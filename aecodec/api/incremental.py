@@ -1,5 +1,6 @@
 """Compressor and Decompressor: the codec without files, for sockets, queues and other people's containers."""
 
+import math
 from typing import Any, Unpack
 
 import numpy as np
@@ -7,7 +8,8 @@ import numpy as np
 from aecodec.api.encoder import StreamEncoder
 from aecodec.api.header import Header
 from aecodec.api.options import FidelityOptions, ModelLike, make_options
-from aecodec.api.reader import decode_chunk, find_model
+from aecodec.api.reader import decode_chunk
+from aecodec.api.trust import Trust
 from aecodec.codec.chunk import ChunkCoder
 from aecodec.codec.effort import DEFAULT_LEVEL
 from aecodec.codec.model import Model
@@ -15,6 +17,7 @@ from aecodec.container.layout import Kind, parse_json
 from aecodec.container.reader import RecordSplitter, parse_chunk
 from aecodec.container.writer import ContainerWriter
 from aecodec.errors import FormatError, TruncatedError, UsageError
+from aecodec.limits import DEFAULT_LIMITS, Limits
 
 
 class _Buffer:
@@ -43,9 +46,10 @@ class Compressor:
         provider: str = "auto",
         threads: int | None = 1,
         metadata: dict[str, Any] | None = None,
+        limits: Limits | None = None,
         **fidelity: Unpack[FidelityOptions],
     ) -> None:
-        options = make_options(model, axes, level, embed_model, provider, threads, metadata, fidelity)
+        options = make_options(model, axes, level, embed_model, provider, threads, metadata, fidelity, limits)
         self._buffer = _Buffer()
         self._encoder = StreamEncoder(ContainerWriter(self._buffer), options)
         self._finished = False
@@ -66,11 +70,19 @@ class Compressor:
 
 
 class Decompressor:
-    """Bytes in, in any portions; slabs out as soon as their chunks are whole."""
+    """Bytes in, in any portions; slabs out as soon as their chunks are whole. Arguments as for `aecodec.decompress`."""
 
-    def __init__(self, model: ModelLike = None, *, provider: str = "auto") -> None:
+    def __init__(
+        self,
+        model: ModelLike = None,
+        *,
+        provider: str = "auto",
+        limits: Limits | None = None,
+        allow_embedded_model: bool = True,
+    ) -> None:
         self._given, self._provider = model, provider
-        self._splitter = RecordSplitter()
+        self._trust = Trust(limits or DEFAULT_LIMITS, allow_embedded_model)
+        self._splitter = RecordSplitter(self._trust.limits)
         self._embedded: bytes | None = None
         self._coder: ChunkCoder | None = None
         self._length = 0
@@ -81,19 +93,19 @@ class Decompressor:
 
     def decompress(self, data: bytes) -> list[np.ndarray]:
         """Arrays of the chunks that `data` completes, in order, each a slab along the stream axis."""
-        slabs = []
+        slabs: list[np.ndarray] = []
         for kind, payload in self._splitter.feed(data):
             if kind == Kind.HEADER:
-                self.header = Header.from_json(parse_json(payload))
+                self.header = Header.from_json(parse_json(payload, self._trust.limits), self._trust.limits)
             elif self.header is None:
                 raise FormatError(f"the first record must be the header, found kind {kind}")
             elif kind == Kind.MODEL:
                 self._embedded = payload
             elif kind == Kind.METADATA:
-                self.metadata = parse_json(payload)
+                self.metadata = parse_json(payload, self._trust.limits)
             elif kind == Kind.CHUNK:
                 self.eof = False
-                slabs.append(self._decode(payload))
+                slabs.append(self._decode(payload, sum(slab.nbytes for slab in slabs)))
             elif kind == Kind.END:
                 self.eof = True
         return slabs
@@ -103,13 +115,16 @@ class Decompressor:
         if not self.eof or self._splitter.pending:
             raise TruncatedError(f"the stream ended early, with {self._splitter.pending} bytes of an unfinished record")
 
-    def _decode(self, payload: bytes) -> np.ndarray:
+    def _decode(self, payload: bytes, before: int) -> np.ndarray:
+        """The slab of a chunk, `before` being the bytes of those that the same portion has made."""
         assert self.header is not None
         if self._coder is None:
-            self.model = find_model(self.header, self._embedded, self._given, self._provider)
+            self.model = self._trust.find_model(self.header, self._embedded, self._given, self._provider)
             self._coder = ChunkCoder(self.header.spec.real_dtype, self.header.fidelity, self.model)
         chunk = parse_chunk(payload)
         if chunk.start != self._length:
             raise FormatError(f"chunk starts at {chunk.start}, {self._length} is next: chunks are missing or out of order")
+        shape = self.header.spec.with_length(chunk.count).shape
+        self._trust.check_portion(before + math.prod(shape) * self.header.spec.dtype.itemsize)
         self._length += chunk.count
-        return decode_chunk(chunk, self.header.spec, self._coder)
+        return decode_chunk(chunk, self.header.spec, self._coder, self._trust)

@@ -9,6 +9,7 @@ from aecodec.codec.effort import DEFAULT_LEVEL, effort_of
 from aecodec.codec.model import Model
 from aecodec.errors import UsageError
 from aecodec.fidelity import Fidelity, fidelity_from_options
+from aecodec.limits import DEFAULT_LIMITS, Limits
 from aecodec.models.bundle import Bundle
 from aecodec.models.registry import load_bundle
 from aecodec.runtime.executor import check_provider
@@ -41,6 +42,8 @@ class Options:
     provider: str = "auto"
     threads: int = 1
     metadata: dict[str, Any] = field(default_factory=dict)
+    limits: Limits = DEFAULT_LIMITS
+    allow_embedded_model: bool = True  # of the file that is appended to
 
 
 def make_options(
@@ -52,16 +55,18 @@ def make_options(
     threads: int | None,
     metadata: dict[str, Any] | None,
     fidelity: FidelityOptions,
+    limits: Limits | None = None,
+    allow_embedded_model: bool = True,
 ) -> Options:
     """Check the keyword arguments that all writing calls share."""
-    effort = effort_of(level)
+    effort, limits = effort_of(level), limits or DEFAULT_LIMITS
     check_provider(provider)
     asked = fidelity_from_options(**fidelity)
     # A model that no chunk can need is not worth its bytes in the file.
     unused = model is False or (not effort.latents and (model is None or asked.kind not in ("psnr", "quality")))
     return Options(
         fidelity=asked,
-        model=None if unused else as_model(model, provider),
+        model=None if unused else as_model(model, provider, limits),
         no_model=unused,
         axes=axes,
         level=level,
@@ -69,15 +74,17 @@ def make_options(
         provider=provider,
         threads=thread_count(threads),
         metadata=metadata or {},
+        limits=limits,
+        allow_embedded_model=allow_embedded_model,
     )
 
 
-def as_model(model: ModelLike, provider: str) -> Model | None:
+def as_model(model: ModelLike, provider: str, limits: Limits = DEFAULT_LIMITS) -> Model | None:
     """A running model from a model, a bundle, a path, a name, an id, or the bytes of a .aecm file."""
     if model is None or model is False or isinstance(model, Model):
         return model or None
-    bundle = model if isinstance(model, Bundle) else load_bundle(model)
-    return Model(bundle, provider)
+    bundle = model if isinstance(model, Bundle) else load_bundle(model, limits)
+    return Model(bundle, provider, limits=limits)
 
 
 def thread_count(threads: int | None) -> int:

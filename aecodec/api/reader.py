@@ -14,17 +14,16 @@ import numpy as np
 
 from aecodec.api.header import Header
 from aecodec.api.indexing import expanded, needed, position
-from aecodec.api.options import ModelLike, as_model, thread_count
+from aecodec.api.options import ModelLike, thread_count
+from aecodec.api.trust import DEFAULT_TRUST, Trust
 from aecodec.canonical import ArraySpec
 from aecodec.codec.chunk import ChunkCoder
-from aecodec.codec.model import Model, Origin
+from aecodec.codec.model import Origin
 from aecodec.container.reader import Chunk, ContainerReader
-from aecodec.errors import FormatError, LimitError, ModelError, TruncatedError, UsageError
+from aecodec.errors import FormatError, TruncatedError, UsageError
 from aecodec.fidelity import Fidelity
-from aecodec.models.registry import find, missing
 
 _CACHED_CHUNKS = 2
-MAX_CHUNK_VALUES = 1 << 30
 
 
 class Reader:
@@ -36,7 +35,9 @@ class Reader:
         model: ModelLike = None,
         provider: str = "auto",
         threads: int | None = None,
+        trust: Trust = DEFAULT_TRUST,
     ) -> None:
+        self._trust = trust
         self._own = not hasattr(source, "read")
         self._file: BinaryIO
         if isinstance(source, (bytes, bytearray, memoryview)):
@@ -46,9 +47,9 @@ class Reader:
         else:
             self._file = source
         try:
-            self._container = ContainerReader(self._file)
-            self.header = Header.from_json(self._container.preamble.header)
-            self.model = find_model(self.header, self._container.preamble.model, model, provider)
+            self._container = ContainerReader(self._file, trust.limits)
+            self.header = Header.from_json(self._container.preamble.header, trust.limits)
+            self.model = trust.find_model(self.header, self._container.preamble.model, model, provider)
             self._spec = self.header.spec.with_length(self._checked_length())
         except BaseException:
             self.close()
@@ -64,7 +65,7 @@ class Reader:
         if (index.starts != expected[:-1]).any():
             raise FormatError("chunks are missing or out of order: they do not follow each other along the stream axis")
         spec, length = self.header.spec, int(expected[-1])
-        check_chunk_size(spec.with_length(int(index.counts.max(initial=0))))
+        self._trust.check_chunk(spec.with_length(int(index.counts.max(initial=0))))
         if spec.axes.stream is None and length != 1 and 0 not in spec.shape:
             raise (
                 TruncatedError("the only chunk is missing: the file was cut off")
@@ -157,6 +158,7 @@ class Reader:
     def read(self, out: np.ndarray | None = None) -> np.ndarray:
         """The whole array, into `out` (same shape, any strides) if given."""
         if out is None:
+            self._trust.check_array(self.shape, self.dtype.itemsize)
             out = np.empty(self.shape, self.dtype)
         elif out.shape != self.shape or not np.can_cast(self.dtype, out.dtype, "same_kind"):
             raise UsageError(f"out has shape {out.shape} and dtype {out.dtype}; the array has {self.shape} and {self.dtype}")
@@ -187,6 +189,7 @@ class Reader:
 
     def _gather(self, wanted: np.ndarray, stream: int) -> np.ndarray:
         """The array reduced to positions `wanted` (rising) of the stream axis."""
+        self._trust.check_array((*self.shape[:stream], wanted.size, *self.shape[stream + 1 :]), self.dtype.itemsize)
         block = np.empty((*self.shape[:stream], wanted.size, *self.shape[stream + 1 :]), self.dtype)
         index = self._container.index
         ends = index.starts + index.counts
@@ -214,7 +217,7 @@ class Reader:
         """Chunk `number` decoded, in the user's axes."""
         with self._lock:
             chunk = self._container.chunk(number)
-        return decode_chunk(chunk, self._spec, self._coder)
+        return decode_chunk(chunk, self._spec, self._coder, self._trust)
 
     def close(self) -> None:
         """Close the file, if this reader opened it."""
@@ -231,35 +234,10 @@ class Reader:
         return f"<aecodec.Reader {self.shape} {self.dtype} axes={self.axes!r} {self.fidelity.kind}>"
 
 
-def find_model(header: Header, embedded: bytes | None, given: ModelLike, provider: str) -> Model | None:
-    """The model that decodes a file: the one given, the embedded one, or an installed one; its id must be the header's."""
-    if header.model_id is None:
-        return None
-    model = as_model(given, provider)
-    if model is None and embedded is not None:
-        model = as_model(bytes(embedded), provider)
-    if model is None:
-        bundle = find(header.model_id)
-        if bundle is None:
-            raise missing(header.model_id)
-        model = as_model(bundle, provider)
-    if model is None or model.id != header.model_id:
-        found = model.id if model is not None else None
-        raise ModelError(f"the file needs model {header.model_id}, but the one given or embedded is {found}")
-    return model
-
-
-def decode_chunk(chunk: Chunk, spec: ArraySpec, coder: ChunkCoder) -> np.ndarray:
+def decode_chunk(chunk: Chunk, spec: ArraySpec, coder: ChunkCoder, trust: Trust) -> np.ndarray:
     """An array in the user's axes from a chunk record."""
     part = spec.with_length(chunk.count)
-    check_chunk_size(part)
+    trust.check_chunk(part)
     origin: Origin = (chunk.start if spec.stream_axis == 2 else 0, chunk.start if spec.stream_axis == 3 else 0)
     array = part.from_canonical(coder.decode(chunk.body, part.canonical_shape, origin))
     return array.astype(spec.dtype, copy=False)
-
-
-def check_chunk_size(part: ArraySpec) -> None:
-    """LimitError if a chunk of this spec is larger than is allowed."""
-    values = math.prod(part.shape)
-    if values > MAX_CHUNK_VALUES:
-        raise LimitError(f"a chunk declares {values} values, at most {MAX_CHUNK_VALUES} are allowed")

@@ -9,13 +9,13 @@ import numpy as np
 
 from aecodec.api.encoder import StreamEncoder
 from aecodec.api.header import Header
-from aecodec.api.options import Options, as_model
+from aecodec.api.options import Options
+from aecodec.api.trust import Trust
 from aecodec.codec.chunk import ChunkCoder
 from aecodec.container.durable import DurableFile, is_stream, resolved
 from aecodec.container.tail import Tail, find_tail
 from aecodec.container.writer import ContainerWriter
 from aecodec.errors import ModelError, TruncatedError, UsageError
-from aecodec.models.registry import find, missing
 
 
 class Writer:
@@ -94,14 +94,10 @@ class Writer:
             )
         if options.axes is not None and options.axes != header.spec.axes.letters:
             raise UsageError(f"the file has axes {header.spec.axes.letters!r}, not {options.axes!r}")
-        model = options.model
-        if header.model_id is not None and (model is None or model.id != header.model_id):
-            if model is not None:
-                raise ModelError(f"the file was written with model {header.model_id}, not {model.id}")
-            bundle = tail.model if tail.model is not None else find(header.model_id)
-            if bundle is None:
-                raise missing(header.model_id)
-            model = as_model(bundle, options.provider)
+        if header.model_id is None and options.model is not None:
+            raise ModelError(f"the file was written without a model, not with {options.model.id}; append without model=")
+        trust = Trust(options.limits, options.allow_embedded_model)
+        model = trust.find_model(header, tail.model, options.model, options.provider)
         spec = header.spec.with_length(tail.steps)
         if spec.axes.stream is None:
             raise UsageError(f"axes={spec.axes.letters!r} has no axis to append along")

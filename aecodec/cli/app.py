@@ -36,6 +36,8 @@ Psnr = Annotated[float | None, typer.Option(help="at least this PSNR in dB")]
 Quality = Annotated[float | None, typer.Option(help="1 (smallest) to 100 (best)")]
 Lossless = Annotated[bool, typer.Option("--lossless", help="every bit kept (the default)")]
 ValueRange = Annotated[str | None, typer.Option(help="LOW,HIGH: spares the pass that finds the range")]
+NoEmbeddedModel = Annotated[bool, typer.Option("--no-embedded-model", help="run no model that comes inside a file")]
+MaxMemory = Annotated[str | None, typer.Option(help="largest array or chunk to hold at once, e.g. 500M or 4G")]
 Dtype = Annotated[str | None, typer.Option(help="of raw binary input, e.g. float32 or >i2")]
 Shape = Annotated[str | None, typer.Option(help="of raw binary input, e.g. 240,37,49; the first may be -1")]
 
@@ -137,11 +139,15 @@ def decompress(
     threads: Threads = None,
     force: Force = False,
     quiet: Quiet = False,
+    no_embedded_model: NoEmbeddedModel = False,
+    max_memory: MaxMemory = None,
 ) -> None:
     """Decompress .aecz files: .npy or an image if the output is named so, raw binary otherwise."""
     from aecodec.cli.decompress import decompress_files
+    from aecodec.cli.inputs import parse_trust
 
-    decompress_files(inputs, output, model, provider, threads, force, quiet)
+    trust = parse_trust(no_embedded_model, max_memory)
+    decompress_files(inputs, output, model, provider, threads, force, quiet, trust)
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """`aecodec decompress`."""
 
 from aecodec.api.reader import Reader
+from aecodec.api.trust import DEFAULT_TRUST, Trust
 from aecodec.cli.outputs import refuse_existing, restored_name, seekable, write_array
 from aecodec.cli.progress import progress, say, size_text
 from aecodec.errors import TruncatedError, UsageError
@@ -14,6 +15,7 @@ def decompress_files(
     threads: int | None,
     force: bool,
     quiet: bool,
+    trust: Trust = DEFAULT_TRUST,
 ) -> None:
     """Decompress each input to `output`, or to its own name without .aecz."""
     if output is not None and len(inputs) > 1:
@@ -22,7 +24,7 @@ def decompress_files(
     for target in names:
         refuse_existing(target, force)
     for name, target in zip(inputs, names, strict=True):
-        with seekable(name) as source, Reader(source, model, provider, threads) as reader:
+        with seekable(name) as source, Reader(source, model, provider, threads, trust=trust) as reader:
             if not reader.complete:
                 raise TruncatedError(
                     f"{name} was cut off or is still being written; only steps before {len_text(reader)} are there"

@@ -3,6 +3,7 @@
 import math
 import os
 import sys
+import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,13 +11,19 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from aecodec.api.trust import Trust
 from aecodec.canonical import checked_dtype
 from aecodec.errors import DtypeError, FormatError, TruncatedError, UsageError, require_extra
+from aecodec.limits import Limits
 
 IMAGE_SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".ppm", ".pgm"))
 STDIO = "-"
 _NPY_MAGIC = b"\x93NUMPY"
 _SLAB_BYTES = 1 << 23
+_LARGEST = 2**62
+# numpy evaluates the literal that a header is, and what is none fails in any of Python's ways.
+_NPY_ERRORS = (ValueError, TypeError, KeyError, SyntaxError, OverflowError, RecursionError, MemoryError, tokenize.TokenError)
+_UNITS = {"K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,18 @@ def parse_dtype(text: str | None) -> np.dtype | None:
         raise DtypeError(f"--dtype {text!r}: {error}") from None
 
 
+def parse_trust(no_embedded_model: bool, max_memory: str | None) -> Trust:
+    """What --no-embedded-model and --max-memory say of the files to be read."""
+    if max_memory is None:
+        return Trust(allow_embedded_model=not no_embedded_model)
+    number, unit = max_memory[:-1], _UNITS.get(max_memory[-1:].upper())
+    number = number if unit else max_memory
+    if not number.isdecimal() or not int(number):
+        raise UsageError(f"--max-memory {max_memory!r} is not a number of bytes such as 500M or 4G")
+    size = int(number) * (unit or 1)
+    return Trust(Limits(array_bytes=size, chunk_bytes=size), not no_embedded_model)
+
+
 def read_source(name: str, dtype: np.dtype | None, shape: tuple[int, ...] | None, axes: str | None) -> Source:
     """Open an input by what it is: standard input, an image or .npy by its suffix, raw with `dtype`, else bytes."""
     if (shape is None) != (dtype is None):
@@ -80,12 +99,12 @@ def load_npy(path: Path) -> np.ndarray:
     """A .npy file as a memory map."""
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except ValueError as error:
-        if "object" in str(error).lower():
-            raise DtypeError(f"{path} holds Python objects; save it as an array of numbers first") from None
-        raise FormatError(f"{path} is not a sound .npy file: {error}") from None
     except EOFError:
         raise TruncatedError(f"{path} is empty") from None
+    except _NPY_ERRORS as error:
+        if isinstance(error, ValueError) and "object" in str(error).lower():
+            raise DtypeError(f"{path} holds Python objects; save it as an array of numbers first") from None
+        raise FormatError(f"{path} is not a sound .npy file: {str(error)[:200]}") from None
     checked_dtype(array.dtype)
     return np.asarray(array) if array.ndim == 0 else array
 
@@ -139,9 +158,12 @@ def _npy_header(stream: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
     if version not in readers:
         raise FormatError(f"standard input is .npy of unknown version {version}")
     try:
-        return readers[version](stream)
-    except ValueError as error:
-        raise FormatError(f"standard input is not a sound .npy stream: {error}") from None
+        shape, fortran, dtype = readers[version](stream)
+    except _NPY_ERRORS as error:
+        raise FormatError(f"standard input is not a sound .npy stream: {str(error)[:200]}") from None
+    if any(n < 0 for n in shape) or math.prod(max(1, n) for n in shape) * dtype.itemsize > _LARGEST:
+        raise FormatError(f"standard input is .npy of shape {str(shape)[:80]}, which no array has")
+    return shape, fortran, dtype
 
 
 def _stream_slabs(stream: BinaryIO, head: bytes, dtype: np.dtype, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
@@ -172,7 +194,7 @@ def _stream_slabs(stream: BinaryIO, head: bytes, dtype: np.dtype, shape: tuple[i
 def _read_up_to(stream: BinaryIO, size: int) -> bytes:
     """`size` bytes, or what there is: a pipe may give them in small pieces."""
     parts = []
-    while size > 0 and (part := stream.read(size)):
+    while size > 0 and (part := stream.read(min(size, _SLAB_BYTES))):  # a buffer for what is declared is no small thing
         parts.append(part)
         size -= len(part)
     return b"".join(parts)

@@ -11,15 +11,17 @@ import numpy as np
 from aecodec.axes import Axes, guess_axes, parse_axes
 from aecodec.canonical import ArraySpec, as_array, fill_missing
 from aecodec.errors import ModelError
+from aecodec.limits import DEFAULT_LIMITS, Limits
 from aecodec.models.bundle import Bundle
 from aecodec.models.exact import prove_exact
+from aecodec.models.graph_check import SizedGraph, check_coder, size_predictor
 from aecodec.models.manifest import Manifest
 from aecodec.models.predictor_check import check_predictor
 from aecodec.models.registry import is_shipped
 from aecodec.phase_inputs import Inputs
 from aecodec.phases import Phase
 from aecodec.quantizer import dequantize
-from aecodec.runtime import Executor, load_executor
+from aecodec.runtime import SizedExecutor, load_executor
 from aecodec.tiling import Tiling
 
 _BATCH_VALUES = 1 << 17
@@ -27,23 +29,33 @@ Origin = tuple[int, int]  # row and column of the whole array at which a chunk b
 
 
 class Model:
-    """Encoder, decoder and manifest, ready to run. Pickles; safe to share between threads."""
+    """Encoder, decoder and manifest, ready to run. Pickles; safe to share between threads.
 
-    def __init__(self, bundle: Bundle, provider: str = "auto", threads: int = 1) -> None:
+    Whatever the bundle's origin, nothing in it is run before its parts are known to be those that its id names, its graphs to
+    use only allowed operators and to stay within `limits`, and what it declares exact to be so; ModelError or LimitError if not.
+    """
+
+    def __init__(self, bundle: Bundle, provider: str = "auto", threads: int = 1, limits: Limits = DEFAULT_LIMITS) -> None:
         self.bundle = bundle
-        self._decoder: Executor = load_executor(bundle.decoder, provider, threads)
-        self._encoder: Executor | None = None
+        bundle.check_sealed()
+        manifest, latents = bundle.manifest, (bundle.manifest.latents,)
+
+        def executor(graph: bytes, sized: SizedGraph, provider: str = provider, arena: bool = False) -> SizedExecutor:
+            return SizedExecutor(load_executor(graph, provider, threads, arena), sized)
+
+        self._encoder: SizedExecutor | None = None
+        self._predictor: SizedExecutor | None = None
+        self._decoder = executor(bundle.decoder, check_coder(bundle.decoder, "decoder", latents, manifest.tile, limits))
         if bundle.encoder is not None:
-            self._encoder = load_executor(bundle.encoder, provider, threads)
-        self._predictor: Executor | None = None
-        layout = bundle.manifest.predictor
-        if bundle.predictor is not None and layout is not None:
-            check_predictor(bundle.predictor, layout)
+            self._encoder = executor(bundle.encoder, check_coder(bundle.encoder, "encoder", manifest.tile, latents, limits))
+        if bundle.predictor is not None and manifest.predictor is not None:
+            sized = size_predictor(bundle.predictor, manifest.predictor, limits)
+            check_predictor(bundle.predictor, manifest.predictor)
             # Never on CUDA: cuDNN may choose Winograd, FFT or TF32 for a convolution, and these round.
             exact = "reference" if provider == "reference" else "cpu"
-            self._predictor = load_executor(bundle.predictor, exact, threads, arena=True)
-        if bundle.manifest.exact:
-            prove_exact(bundle.decoder, bundle.manifest.latent_limit)
+            self._predictor = executor(bundle.predictor, sized, exact, arena=True)
+        if manifest.exact:
+            prove_exact(bundle.decoder, manifest.latent_limit)
 
     @property
     def manifest(self) -> Manifest:
@@ -166,11 +178,12 @@ class Model:
             )
         return offset + part[None]
 
-    def _run(self, executor: Executor, source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    def _run(self, executor: SizedExecutor, source: np.ndarray, target: np.ndarray) -> np.ndarray:
         """Fill `target` with what the graph makes of `source`, a batch of tiles at a time."""
-        size = max(1, _BATCH_VALUES // max(1, self.manifest.latents))
+        dtype = executor.graph.output.dtype  # the input's too
+        size = executor.graph.batch(source.shape[1:], max(1, _BATCH_VALUES // self.manifest.latents))
         for start in range(0, len(source), size):
-            part = executor.run(source[start : start + size])
+            part = executor.run(source[start : start + size].astype(dtype, copy=False))
             if part.shape != target[start : start + size].shape:
                 raise ModelError(
                     f"model {self.id[:12]} returned shape {part.shape}, its manifest promises {target.shape[1:]} per tile"

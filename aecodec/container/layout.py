@@ -1,6 +1,7 @@
 """The wire structures of a file as pairs of pure functions: prefix, record frame, index, end (normative: FORMAT.md)."""
 
 import json
+import math
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
@@ -9,7 +10,8 @@ from typing import Any
 import numpy as np
 import xxhash
 
-from aecodec.errors import ChecksumError, FormatError, LimitError, NotAecodecError, TruncatedError, VersionError
+from aecodec.errors import ChecksumError, FormatError, NotAecodecError, TruncatedError, VersionError
+from aecodec.limits import DEFAULT_LIMITS, Limits
 from aecodec.packing.lossless import decode_bytes, encode_bytes
 from aecodec.packing.varint import Cursor, put_varint
 
@@ -26,10 +28,6 @@ END_MAGIC = b"AECEND\r\n"
 _END = struct.Struct("<QQ8s")
 END_SIZE = FRAME_SIZE + _END.size
 
-MAX_HEADER = 1 << 26  # one range a channel is about 40 bytes
-MAX_METADATA = 1 << 20
-MAX_MODEL = 1 << 28
-MAX_INDEX = 1 << 30
 _INDEX_LEVEL = 3
 
 
@@ -45,7 +43,16 @@ class Kind(IntEnum):
     PART = 7
 
 
-LIMITS = {Kind.HEADER: MAX_HEADER, Kind.MODEL: MAX_MODEL, Kind.METADATA: MAX_METADATA, Kind.INDEX: MAX_INDEX, Kind.PART: MAX_MODEL}
+# Which limit a kind of record is under, and what a writer can do about it.
+LIMITED_BY = {
+    Kind.HEADER: ("header_bytes", "use fewer channels"),
+    Kind.MODEL: ("model_bytes", "use a smaller model, or embed_model=False"),
+    Kind.CHUNK: ("payload_bytes", "use smaller steps along the stream axis"),
+    Kind.METADATA: ("metadata_bytes", "keep large metadata in a file of its own"),
+    Kind.INDEX: ("index_bytes", "write several files, or larger chunks"),
+    Kind.END: ("metadata_bytes", "an end has 24"),
+    Kind.PART: ("model_bytes", "use a smaller model"),
+}
 
 
 @dataclass(frozen=True)
@@ -82,19 +89,16 @@ def parse_prefix(data: bytes, file_kind: bytes) -> None:
         raise FormatError(f"this is {found}, but {names[file_kind]} is expected")
 
 
-def create_record(kind: Kind, sequence: int, payload: bytes) -> bytes:
-    """Frame and payload; LimitError for what no reader would take."""
-    limit = LIMITS.get(kind)
-    if limit is not None and len(payload) > limit:
-        raise LimitError(
-            f"{kind.name.lower()} record would have {len(payload)} bytes, at most {limit} are allowed; use fewer channels"
-        )
+def create_record(kind: Kind, sequence: int, payload: bytes, limits: Limits = DEFAULT_LIMITS) -> bytes:
+    """Frame and payload; LimitError for what no reader with such limits would take."""
+    name, remedy = LIMITED_BY[kind]
+    limits.check(name, len(payload), f"{kind.name.lower()} record would have {len(payload)} bytes", remedy)
     frame = _FRAME.pack(SYNC, kind, 0, 0, sequence & 0xFFFFFFFF, len(payload), xxhash.xxh64_intdigest(payload))
     return frame + _frame_checksum(frame) + payload
 
 
-def parse_frame(data: bytes) -> Frame:
-    """Check and take apart the FRAME_SIZE bytes before a payload."""
+def parse_frame(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Frame:
+    """Check and take apart the FRAME_SIZE bytes before a payload, which is within `limits` if its kind is known."""
     if len(data) < FRAME_SIZE:
         raise TruncatedError(f"the file ends inside a record frame: {len(data)} of {FRAME_SIZE} bytes")
     if data[:4] != SYNC:
@@ -104,9 +108,8 @@ def parse_frame(data: bytes) -> Frame:
     _, kind, flags, reserved, sequence, length, checksum = _FRAME.unpack(data[: _FRAME.size])
     if flags or reserved:
         raise VersionError(f"record uses reserved bits (flags {flags}, reserved {reserved}); upgrade aecodec to read it")
-    limit = LIMITS.get(kind)
-    if limit is not None and length > limit:
-        raise LimitError(f"{Kind(kind).name.lower()} record declares {length} bytes, at most {limit} are allowed")
+    if kind in LIMITED_BY:
+        limits.check(LIMITED_BY[Kind(kind)][0], length, f"{Kind(kind).name.lower()} record declares {length} bytes")
     return Frame(kind, sequence, length, checksum)
 
 
@@ -144,10 +147,10 @@ def create_index(index: Index, previous: int = 0) -> bytes:
     return bytes(out)
 
 
-def parse_index(payload: bytes) -> tuple[Index, int]:
-    """The inverse of `create_index`."""
+def parse_index(payload: bytes, most: int = DEFAULT_LIMITS.index_bytes // 8) -> tuple[Index, int]:
+    """The inverse of `create_index`; `most` is the number of chunks that the file has room for."""
     cursor = Cursor(payload)
-    size = cursor.varint(MAX_INDEX // 8)
+    size = cursor.varint(most)
     columns = [decode_bytes(cursor.section(), np.dtype("<i8"), size) for _ in range(3)]
     previous = cursor.varint() if cursor.remaining else 0
     cursor.end()
@@ -176,10 +179,14 @@ def create_json(record: dict[str, Any]) -> bytes:
     return json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
-def parse_json(payload: bytes) -> dict[str, Any]:
-    """A JSON object without duplicate keys or non-finite numbers."""
+def parse_json(payload: bytes, limits: Limits = DEFAULT_LIMITS) -> dict[str, Any]:
+    """A JSON object in UTF-8 without duplicate keys, non-finite numbers or halves of characters."""
+    values = sum(payload.count(sign) for sign in (b",", b":", b"[", b"{"))
+    limits.check("json_values", values, f"JSON of {len(payload)} bytes declares {values} values")
     try:
-        record = json.loads(payload, object_pairs_hook=_unique, parse_constant=_refuse)
+        record: Any = json.loads(payload.decode(), object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite)
+        if b"\\ud" in payload.lower():
+            create_json(record)  # half a surrogate pair parses, but has no UTF-8
     except (ValueError, RecursionError) as error:
         raise FormatError(f"malformed JSON: {error}") from None
     if not isinstance(record, dict):
@@ -192,6 +199,13 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(record) != len(pairs):
         raise ValueError("duplicate key")
     return record
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:40]} is beyond the range of numbers")
+    return value
 
 
 def _refuse(name: str) -> float:

@@ -21,6 +21,7 @@ from aecodec.container.layout import (
     parse_prefix,
 )
 from aecodec.errors import FormatError, TruncatedError
+from aecodec.limits import DEFAULT_LIMITS, Limits
 from aecodec.packing.varint import Cursor
 
 
@@ -52,8 +53,8 @@ def parse_chunk(payload: bytes) -> Chunk:
 class ContainerReader:
     """Random access to the chunks of one seekable file. Not for simultaneous use by threads."""
 
-    def __init__(self, source: BinaryIO) -> None:
-        self._source = source
+    def __init__(self, source: BinaryIO, limits: Limits = DEFAULT_LIMITS) -> None:
+        self._source, self._limits = source, limits
         source.seek(0)
         parse_prefix(source.read(PREFIX_SIZE), ARRAY_FILE)
         self._records = 0
@@ -77,7 +78,7 @@ class ContainerReader:
 
     def _read_preamble(self) -> tuple[Preamble, int]:
         offset = PREFIX_SIZE
-        header = parse_json(self._expect(offset, Kind.HEADER))
+        header = parse_json(self._expect(offset, Kind.HEADER), self._limits)
         model, metadata = None, {}
         while True:
             offset += FRAME_SIZE + self._frame(offset).length
@@ -90,7 +91,7 @@ class ContainerReader:
             if frame.kind == Kind.MODEL and model is None:
                 model = self._payload(offset, frame)
             elif frame.kind == Kind.METADATA:
-                metadata = parse_json(self._payload(offset, frame))
+                metadata = parse_json(self._payload(offset, frame), self._limits)
             else:
                 break
         return Preamble(header, model, metadata), offset
@@ -117,7 +118,7 @@ class ContainerReader:
         while offset:
             if offset >= limit:
                 raise FormatError(f"index at {limit} names an earlier one at {offset}, which does not lie before it")
-            index, previous = parse_index(self._expect(offset, Kind.INDEX))
+            index, previous = parse_index(self._expect(offset, Kind.INDEX), self.size // FRAME_SIZE)
             found.append(index)
             offset, limit = previous, offset
         columns = [(i.offsets, i.starts, i.counts) for i in reversed(found)]
@@ -144,7 +145,7 @@ class ContainerReader:
 
     def _frame(self, offset: int) -> Frame:
         self._source.seek(offset)
-        return parse_frame(self._source.read(FRAME_SIZE))
+        return parse_frame(self._source.read(FRAME_SIZE), self._limits)
 
     def _payload(self, offset: int, frame: Frame) -> bytes:
         if frame.length > self.size - offset - FRAME_SIZE:
@@ -164,7 +165,8 @@ class ContainerReader:
 class RecordSplitter:
     """Incremental parsing: bytes in, in any portions; records out as soon as they are whole."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+        self._limits = limits
         self._buffer = bytearray()
         self._started = False
 
@@ -185,7 +187,7 @@ class RecordSplitter:
             del self._buffer[:PREFIX_SIZE]
             self._started = True
         while len(self._buffer) >= FRAME_SIZE:
-            frame = parse_frame(bytes(self._buffer[:FRAME_SIZE]))
+            frame = parse_frame(bytes(self._buffer[:FRAME_SIZE]), self._limits)
             if len(self._buffer) < FRAME_SIZE + frame.length:
                 break
             payload = bytes(memoryview(self._buffer)[FRAME_SIZE : FRAME_SIZE + frame.length])

@@ -17,6 +17,7 @@ from aecodec.container.layout import (
     create_record,
 )
 from aecodec.container.tail import Tail
+from aecodec.limits import DEFAULT_LIMITS
 from aecodec.packing.varint import put_varint
 
 
@@ -39,6 +40,7 @@ class ContainerWriter:
 
     def __init__(self, sink: Sink, settle: Callable[[], None] = _nothing) -> None:
         self._sink, self._settle = sink, settle
+        self.limits = DEFAULT_LIMITS
         self._sequence = 0
         self._chain = IndexChain()
         self._complete = False
@@ -92,7 +94,7 @@ class ContainerWriter:
             self._chain.listed(offset)
 
     def _record(self, kind: Kind, payload: bytes) -> None:
-        self._put(create_record(kind, self._sequence, payload))
+        self._put(create_record(kind, self._sequence, payload, self.limits))
         self._sequence += 1
 
     def _put(self, data: bytes) -> None:

@@ -12,7 +12,6 @@ import numpy as np
 from aecodec.container.durable import replace_durably
 from aecodec.container.layout import (
     FRAME_SIZE,
-    MAX_MODEL,
     MODEL_FILE,
     PREFIX_SIZE,
     Kind,
@@ -26,6 +25,7 @@ from aecodec.container.layout import (
 )
 from aecodec.errors import FormatError, ModelError, OutputExistsError
 from aecodec.lattice import lorenzo_residual, lorenzo_restore
+from aecodec.limits import DEFAULT_LIMITS, Limits
 from aecodec.models.manifest import PARTS, Manifest
 from aecodec.packing import zstd
 from aecodec.packing.contexts import decode_residual, encode_residual
@@ -54,13 +54,15 @@ class Bundle:
         return hashlib.sha256(create_json(self.manifest.to_json())).hexdigest()
 
     def to_bytes(self) -> bytes:
-        """The .aecm file."""
+        """The .aecm file; LimitError if it would be larger than readers take."""
         present = {name: data for name, data in self._parts().items() if data is not None}
         joined = bytearray()
         for name, data in present.items():
             put_varint(joined, PARTS.index(name))
             put_varint(joined, len(data))
             joined += data
+        remedy = "use smaller networks, or fit with reference=False"
+        DEFAULT_LIMITS.check("model_bytes", len(joined), f"the model would have {len(joined)} bytes", remedy)
         frame = bytearray()
         put_varint(frame, len(joined))
         frame += zstd.compress(bytes(joined), _PART_LEVEL)
@@ -68,28 +70,31 @@ class Bundle:
         return create_prefix(MODEL_FILE) + header + create_record(Kind.PART, 1, bytes(frame))
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> "Bundle":
-        """Parse and check a .aecm file: frames, hashes, manifest."""
+    def from_bytes(cls, data: bytes, limits: Limits = DEFAULT_LIMITS) -> "Bundle":
+        """Parse and check a .aecm file: frames, hashes, manifest. Its graphs are not looked at; `Model` does that."""
+        limits.check("model_bytes", len(data), f"a model file has {len(data)} bytes")
         parse_prefix(data[:PREFIX_SIZE], MODEL_FILE)
         payloads, at = [], PREFIX_SIZE
         for kind in (Kind.HEADER, Kind.PART):
-            frame = parse_frame(data[at : at + FRAME_SIZE])
+            frame = parse_frame(data[at : at + FRAME_SIZE], limits)
             payload = data[at + FRAME_SIZE : at + FRAME_SIZE + frame.length]
             check_payload(frame, payload)
             if frame.kind != kind:
                 raise FormatError(f"model record of kind {frame.kind}, {kind.name.lower()} expected")
             payloads.append(payload)
             at += FRAME_SIZE + frame.length
-        manifest = Manifest.from_json(parse_json(payloads[0]))
+        manifest = Manifest.from_json(parse_json(payloads[0], limits))
         cursor = Cursor(payloads[1])
-        size = cursor.varint(MAX_MODEL)
+        size = cursor.varint()
+        limits.check("model_bytes", size, f"the model's parts declare {size} bytes")
         joined = Cursor(zstd.decompress(cursor.take(cursor.remaining), size))
         parts: dict[str, bytes] = {}
         while joined.remaining:
             name = PARTS[joined.varint(len(PARTS) - 1)]
+            if name in parts:
+                raise ModelError(f"model part {name!r} comes twice")
             parts[name] = bytes(joined.take(joined.varint()))
-            if hashlib.sha256(parts[name]).hexdigest() != manifest.parts.get(name):
-                raise ModelError(f"model part {name!r} does not match the SHA-256 in the manifest")
+            _check_hash(name, parts[name], manifest)
         if "decoder" not in parts:
             raise ModelError("model has no decoder")
         stored = parts.get("reference")
@@ -97,7 +102,7 @@ class Bundle:
             raise ModelError("model lacks the reference field that its manifest names")
         if set(manifest.parts) - {"encoder"} - set(parts):
             raise ModelError(f"model lacks parts that its manifest names: {sorted(set(manifest.parts) - set(parts))}")
-        reference = decode_reference(stored, manifest) if stored is not None else None
+        reference = decode_reference(stored, manifest, limits) if stored is not None else None
         return cls(
             manifest, parts["decoder"], parts.get("encoder"), reference, stored, parts.get("predictor"), parts.get("constant")
         )
@@ -130,6 +135,12 @@ class Bundle:
         hashes = {name: hashlib.sha256(d).hexdigest() for name, d in self._parts().items() if d is not None}
         return replace(self, manifest=replace(self.manifest, parts=hashes))
 
+    def check_sealed(self) -> None:
+        """ModelError unless the parts are those that the manifest, and so the id, names."""
+        for name, data in self._parts().items():
+            if data is not None:
+                _check_hash(name, data, self.manifest)
+
     def _parts(self) -> dict[str, bytes | None]:
         return {
             "encoder": self.encoder,
@@ -138,6 +149,11 @@ class Bundle:
             "predictor": self.predictor,
             "constant": self.stored_constant,
         }
+
+
+def _check_hash(name: str, part: bytes, manifest: Manifest) -> None:
+    if hashlib.sha256(part).hexdigest() != manifest.parts.get(name):
+        raise ModelError(f"model part {name!r} does not match the SHA-256 in the manifest")
 
 
 def encode_reference(field_values: np.ndarray, steps: np.ndarray) -> tuple[bytes, np.ndarray]:
@@ -150,11 +166,12 @@ def encode_reference(field_values: np.ndarray, steps: np.ndarray) -> tuple[bytes
     return bytes(out), indices * steps[:, None, None]
 
 
-def decode_reference(part: bytes, manifest: Manifest) -> np.ndarray:
+def decode_reference(part: bytes, manifest: Manifest, limits: Limits = DEFAULT_LIMITS) -> np.ndarray:
     """The inverse of `encode_reference`."""
     shape = manifest.reference
-    if shape is None or math.prod(shape) > 1 << 28:
-        raise ModelError(f"reference field of shape {shape} is not allowed")
+    if shape is None:
+        raise ModelError("the model's manifest names no reference field")
+    limits.check("reference_values", math.prod(shape), f"the model's reference field of {shape} declares {math.prod(shape)} values")
     cursor = Cursor(part)
     steps = cursor.array(np.dtype("<f8"), shape[0])
     residual = decode_residual(cursor, math.prod(shape)).reshape(1, *shape)

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
 
 from aecodec.errors import ModelError
 from aecodec.models.exact_rules import CASTS, FAMILY_FOLDS, FOLDS, RULES, Known, Range
+from aecodec.models.graph import constant_array, parse_graph
 
 __all__ = ["Range", "prove_exact", "prove_predictor"]
 
@@ -43,14 +43,6 @@ def prove_predictor(graph: bytes, input_ranges: Mapping[str, Range], choice: str
     return _prove(model, input_ranges, choice, rows)
 
 
-def parse_graph(graph: bytes) -> onnx.ModelProto:
-    """The model in ONNX's bytes; ModelError if there is none."""
-    try:
-        return onnx.load_model_from_string(graph)
-    except Exception as error:  # noqa: BLE001  # protobuf's decoding errors are not onnx's to name
-        raise ModelError(f"{len(graph)} bytes are no ONNX graph: {str(error)[:200]}") from None
-
-
 def _prove(model: onnx.ModelProto, input_ranges: Mapping[str, Range], choice: str | None, rows: int | None) -> Range:
     dtypes = {
         onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type).name
@@ -61,7 +53,7 @@ def _prove(model: onnx.ModelProto, input_ranges: Mapping[str, Range], choice: st
         raise ModelError(f"decoder input is {', '.join(sorted(dtypes))}; an exact decoder computes in float64 or float32")
     walk = _Walk(MANTISSA[dtypes.pop()], choice, rows)
     for tensor in model.graph.initializer:
-        walk.known.constants[tensor.name] = numpy_helper.to_array(tensor)
+        walk.known.constants[tensor.name] = constant_array(tensor)
     for name, found in input_ranges.items():
         walk.known.ranges[name] = walk.checked(f"input {name!r}", found)
     for node in model.graph.node:

@@ -6,6 +6,7 @@ their statistics leave out.
 """
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from aecodec.canonical import fill_missing
 from aecodec.errors import ModelError
+from aecodec.limits import DEFAULT_LIMITS
 from aecodec.models.build import TRIVIAL_TILE, build_bundle
 from aecodec.models.bundle import Bundle
 from aecodec.models.candidates import Candidate, Fitter
@@ -52,7 +54,7 @@ def fit_linear(
     """
     statistics = _gather(slabs, tile, seed)
     fitter = Fitter(statistics, errors, values_to_code)
-    allowed = [reference] if reference is not None else ([False, True] if statistics.steps >= 2 else [False])
+    allowed = _references(reference, statistics)
     predictor = PredictorSearch(statistics, fitter.scale * fitter.lattice, values_to_code)
     chosen = predictor.choose(allowed)
     best, bits = fitter.choose(tile, [chosen.reference])
@@ -64,6 +66,16 @@ def fit_linear(
     costs = [bits + 8.0 * len(bundle.to_bytes()) / values_to_code for bundle, bits in candidates]
     smallest = int(np.argmin(costs))
     return FitResult(candidates[smallest][0], costs[smallest], fitter.predictive_bits())
+
+
+def _references(asked: bool | None, statistics: Statistics) -> list[bool]:
+    """Whether to try without and with a reference field; LimitError if one was asked for that readers would refuse."""
+    values = math.prod(statistics.shape)
+    if asked:
+        declares = f"a reference field of {statistics.shape} has {values} values"
+        DEFAULT_LIMITS.check("reference_values", values, declares, "fit with reference=False")
+    possible = statistics.steps >= 2 and values <= DEFAULT_LIMITS.reference_values
+    return [asked] if asked is not None else [False, True] if possible else [False]
 
 
 def _gather(slabs: Iterable[np.ndarray], tile: tuple[int, int, int, int] | None, seed: int) -> Statistics:

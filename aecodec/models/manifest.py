@@ -1,7 +1,7 @@
 """What a model says of itself, and the checks that a manifest from anywhere must pass."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from aecodec.errors import ModelError
@@ -9,6 +9,8 @@ from aecodec.phases import PhaseLayout
 
 PARTS = ("encoder", "decoder", "reference", "predictor", "constant")
 MAX_LATENTS = 1 << 20
+MAX_TILE_VALUES = 1 << 24
+MAX_TEXT = 256
 MAX_CHANNELS = 1 << 20
 MAX_IN_ORDER = 1 << 10  # channels that are decoded one after the other
 
@@ -37,6 +39,7 @@ class Manifest:
     predictor: PhaseLayout | None = None
     parts: dict[str, str] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
+    unknown: dict[str, Any] = field(default_factory=dict)  # keys of a later version: ignored, but part of the id
 
     @property
     def channels(self) -> int:
@@ -50,7 +53,8 @@ class Manifest:
 
     def to_json(self) -> dict[str, Any]:
         """The manifest as a JSON object."""
-        record = dict(self.__dict__)
+        known = {name: value for name, value in self.__dict__.items() if name in _KNOWN}
+        record = {**self.unknown, **known}
         for key in ("tile", "offset", "scale"):
             record[key] = list(record[key])
         record["bands"] = [list(band) for band in self.bands]
@@ -66,19 +70,20 @@ class Manifest:
         """Parse and validate; the record may be hostile."""
         try:
             manifest = cls(
-                family=str(record["family"]),
-                axes=str(record["axes"]),
+                family=_text(record["family"]),
+                axes=_text(record["axes"]),
                 tile=_four(record["tile"]),
-                offset=tuple(float(v) for v in record["offset"]),
-                scale=tuple(float(v) for v in record["scale"]),
-                bands=tuple((int(end), float(spread)) for end, spread in record["bands"]),
-                latent_unit=float(record["latent_unit"]),
-                latent_limit=int(record["latent_limit"]),
-                exact=bool(record["exact"]),
+                offset=tuple(_real(v) for v in record["offset"]),
+                scale=tuple(_real(v) for v in record["scale"]),
+                bands=tuple((_whole(end), _real(spread)) for end, spread in record["bands"]),
+                latent_unit=_real(record["latent_unit"]),
+                latent_limit=_whole(record["latent_limit"]),
+                exact=_flag(record["exact"]),
                 reference=_three(record["reference"]) if record["reference"] else None,
                 predictor=_layout(record.get("predictor")),
-                parts={str(k): str(v) for k, v in record["parts"].items()},
+                parts={_text(k): _text(v) for k, v in record["parts"].items()},
                 provenance=dict(record["provenance"]),
+                unknown={key: value for key, value in record.items() if key not in _KNOWN},
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ModelError(f"malformed model manifest: {type(error).__name__} {error}") from None
@@ -90,7 +95,8 @@ class Manifest:
         spreads = [spread for _, spread in self.bands]
         mantissa, _ = math.frexp(self.latent_unit) if math.isfinite(self.latent_unit) else (0.0, 0)
         checks = {
-            "tile sizes must be 1 to 4096": all(1 <= n <= 4096 for n in self.tile),
+            f"tile sizes must be 1 to 4096, their product at most {MAX_TILE_VALUES}": all(1 <= n <= 4096 for n in self.tile)
+            and math.prod(self.tile) <= MAX_TILE_VALUES,
             "offset and scale need one finite number per channel": 1 <= len(self.offset) == len(self.scale) <= MAX_CHANNELS
             and all(math.isfinite(v) for v in self.offset)
             and all(math.isfinite(v) and v > 0 for v in self.scale),
@@ -116,19 +122,50 @@ class Manifest:
                 raise ModelError(f"invalid model manifest: {rule}")
 
 
+_KNOWN = {each.name for each in fields(Manifest)} - {"unknown"}
+
+
 def _layout(record: Any) -> PhaseLayout | None:
     if record is None:
         return None
-    sources = tuple(str(name) for name in record["sources"])
-    reach, channel_reach, classes = (int(record[key]) for key in ("reach", "channel_reach", "classes"))
-    return PhaseLayout(reach, channel_reach, classes, sources, bool(record["offsets"]))
+    if not isinstance(record, dict):
+        raise TypeError(f"{str(record)[:40]!r} is no predictor's layout")
+    if unknown := set(record) - {each.name for each in fields(PhaseLayout)}:
+        raise ValueError(f"predictor has unknown keys {', '.join(sorted(unknown))[:80]}; upgrade aecodec to use the model")
+    sources = tuple(_text(name) for name in record["sources"])
+    reach, channel_reach, classes = (_whole(record[key]) for key in ("reach", "channel_reach", "classes"))
+    return PhaseLayout(reach, channel_reach, classes, sources, _flag(record["offsets"]))
 
 
 def _four(values: Any) -> tuple[int, int, int, int]:
-    a, b, c, d = (int(v) for v in values)
+    a, b, c, d = (_whole(v) for v in values)
     return a, b, c, d
 
 
 def _three(values: Any) -> tuple[int, int, int]:
-    a, b, c = (int(v) for v in values)
+    a, b, c = (_whole(v) for v in values)
     return a, b, c
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int:
+        raise TypeError(f"{str(value)[:40]!r} is no whole number")
+    return value
+
+
+def _real(value: Any) -> float:
+    if type(value) not in (int, float):
+        raise TypeError(f"{str(value)[:40]!r} is no number")
+    return float(value)
+
+
+def _flag(value: Any) -> bool:
+    if type(value) is not bool:
+        raise TypeError(f"{str(value)[:40]!r} is neither true nor false")
+    return value
+
+
+def _text(value: Any) -> str:
+    if type(value) is not str or len(value) > MAX_TEXT:
+        raise TypeError(f"{str(value)[:40]!r} is no text of at most {MAX_TEXT} characters")
+    return value

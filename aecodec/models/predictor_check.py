@@ -4,7 +4,8 @@ import onnx
 from onnx import TensorProto
 
 from aecodec.errors import ModelError
-from aecodec.models.exact import Range, parse_graph, prove_predictor
+from aecodec.models.exact import Range, prove_predictor
+from aecodec.models.graph import parse_graph
 from aecodec.phases import INPUT_LIMIT, PhaseLayout
 
 _RANK = 4

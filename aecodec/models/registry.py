@@ -1,14 +1,18 @@
 """Where models are found by name or id: those that ship with the library, and directories of the user's."""
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from aecodec.errors import AecodecError, ModelError
+from aecodec.container.layout import MODEL_FILE, PREFIX_SIZE, parse_prefix
+from aecodec.errors import AecodecError, LimitError, ModelError
+from aecodec.limits import DEFAULT_LIMITS, Limits
 from aecodec.models.bundle import Bundle
 
 ENVIRONMENT = "AECODEC_MODELS"
 SHIPPED = Path(__file__).parent
+_ID = re.compile(r"[0-9a-f]{64}")
 
 
 def directories() -> list[Path]:
@@ -25,33 +29,54 @@ def installed() -> Iterator[tuple[str, Path]]:
                 yield path.stem, path
 
 
-def load_bundle(source: str | os.PathLike[str] | bytes) -> Bundle:
-    """A bundle from bytes, from a path, or by the name or id of an installed model."""
+def load_bundle(source: str | os.PathLike[str] | bytes, limits: Limits = DEFAULT_LIMITS) -> Bundle:
+    """A bundle from bytes, from a path, or by the name or id of an installed model.
+
+    `source` comes from the user; what a file names its model by goes to `find_by_id`, which opens no path that a file names.
+    """
     if isinstance(source, bytes):
-        return Bundle.from_bytes(source)
+        return Bundle.from_bytes(source, limits)
     path = Path(source)
     if path.is_file():
-        return Bundle.from_bytes(path.read_bytes())
-    found = find(str(source))
+        return Bundle.from_bytes(_read(path, limits), limits)
+    found = find(str(source), limits)
     if found is not None:
         return found
     raise ModelError(f"no model {str(source)!r}: no such file, and no model of that name or id in {_places()}")
 
 
-def find(name_or_id: str) -> Bundle | None:
+def find(name_or_id: str, limits: Limits = DEFAULT_LIMITS) -> Bundle | None:
     """The installed model of this name, or with this id."""
     for name, path in installed():
         if name == name_or_id:
-            return Bundle.from_bytes(path.read_bytes())
-    if len(name_or_id) == 64:
-        for _, path in installed():
-            try:
-                bundle = Bundle.from_bytes(path.read_bytes())
-            except AecodecError:
-                continue  # a damaged file in a directory of models must not hide the others
-            if bundle.id == name_or_id:
-                return bundle
+            return Bundle.from_bytes(_read(path, limits), limits)
+    return find_by_id(name_or_id, limits)
+
+
+def find_by_id(bundle_id: str, limits: Limits = DEFAULT_LIMITS) -> Bundle | None:
+    """The installed model with this id, 64 hexadecimal digits."""
+    if not _ID.fullmatch(bundle_id):
+        return None
+    for _, path in installed():
+        try:
+            bundle = Bundle.from_bytes(_read(path, limits), limits)
+        except AecodecError:
+            continue  # a damaged file in a directory of models must not hide the others
+        if bundle.id == bundle_id:
+            return bundle
     return None
+
+
+def _read(path: Path, limits: Limits) -> bytes:
+    """The file's bytes, no more than a model may have."""
+    with path.open("rb") as file:
+        data = file.read(limits.model_bytes + 1)
+    try:
+        limits.check("model_bytes", len(data), f"{path} has {path.stat().st_size} bytes")
+    except LimitError:
+        parse_prefix(data[:PREFIX_SIZE], MODEL_FILE)  # most large files are no models, which is the better thing to say
+        raise
+    return data
 
 
 def is_shipped(bundle_id: str) -> bool:

@@ -15,7 +15,7 @@ class OrtRun:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # errors come as exceptions
         # A pool of one or two threads that spins would take the cores from numpy and zstd.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         # Batches of tiles vary in size, and an arena would keep the largest of each; blocks of phases are small and many.
