@@ -8,7 +8,7 @@ with aecodec.open("run.aecz") as f: f.shape, f[100:110, 3]
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from aecodec.errors import AecodecError
+from aecodec.errors import AecodecError, MissingError, MissingWarning
 from aecodec.version import __version__
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from aecodec.api.functions import compress, decompress, load_model, open  # noqa: A004  # as gzip and lzma name it
     from aecodec.api.incremental import Compressor, Decompressor
     from aecodec.api.reader import Reader
+    from aecodec.api.recover import Recovery, recover
+    from aecodec.api.verify import Verdict, verify
     from aecodec.api.writer import Writer
     from aecodec.codec.model import Model
     from aecodec.limits import Limits
@@ -25,8 +27,12 @@ __all__ = [
     "Compressor",
     "Decompressor",
     "Limits",
+    "MissingError",
+    "MissingWarning",
     "Model",
     "Reader",
+    "Recovery",
+    "Verdict",
     "Writer",
     "__version__",
     "compress",
@@ -34,6 +40,8 @@ __all__ = [
     "fit",
     "load_model",
     "open",
+    "recover",
+    "verify",
 ]
 
 _HOMES = {
@@ -42,8 +50,12 @@ _HOMES = {
     "Limits": "aecodec.limits",
     "Model": "aecodec.codec.model",
     "Reader": "aecodec.api.reader",
-    "fit": "aecodec.api.fitting",
+    "Recovery": "aecodec.api.recover",
+    "Verdict": "aecodec.api.verify",
     "Writer": "aecodec.api.writer",
+    "fit": "aecodec.api.fitting",
+    "recover": "aecodec.api.recover",
+    "verify": "aecodec.api.verify",
 }
 
 

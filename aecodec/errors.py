@@ -9,13 +9,16 @@ AecodecError
 │   ├── NotAecodecError               the input is something else
 │   ├── VersionError                  upgrade aecodec
 │   ├── TruncatedError                the end is missing
-│   └── ChecksumError                 the bytes were damaged
+│   ├── ChecksumError                 the bytes were damaged
+│   └── MissingError                  read the rest with on_error="skip", or save it with `aecodec recover`
 ├── LimitError                        raise the limit, if the input is trusted
 ├── ModelError                        supply the right model
 │   └── DriftError                    decode where the file was encoded, or use an exact model
 ├── LockedError                       wait for the other writer, or write elsewhere
 ├── OutputExistsError(FileExistsError)  choose another name, or overwrite on purpose
 └── MissingExtraError(ImportError)    install the extra that the message names
+
+MissingWarning(UserWarning)           says what a reader with on_error="skip" left out
 """
 
 
@@ -57,6 +60,18 @@ class TruncatedError(FormatError):
 
 class ChecksumError(FormatError):
     """A checksum does not match: the bytes were damaged."""
+
+
+class MissingError(FormatError):
+    """Steps from `start` to `stop` of the stream axis are damaged (chunk number `chunk`) or missing (`chunk` is None)."""
+
+    def __init__(self, message: str, start: int = 0, stop: int = 0, chunk: int | None = None) -> None:
+        super().__init__(message)
+        self.start, self.stop, self.chunk = start, stop, chunk
+
+
+class MissingWarning(UserWarning):
+    """Steps were damaged or missing and were left out, as was asked for."""
 
 
 class LimitError(AecodecError):

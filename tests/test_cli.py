@@ -177,6 +177,86 @@ def test_verify_and_info_say_that_a_file_was_cut_off(tmp_path, fields):
     assert not (tmp_path / "y.npy").exists()
 
 
+def damaged(folder: Path) -> np.ndarray:
+    """bad.aecz: three parts of 6 steps, the second one's only chunk damaged."""
+    x = np.load(folder / "x.npy")
+    run(folder, "compress", "x.npy", "-o", "part.aecz")
+    part = (folder / "part.aecz").read_bytes()
+    changed = bytearray(part)
+    changed[len(part) // 2] ^= 1
+    (folder / "bad.aecz").write_bytes(part + bytes(changed) + part)
+    return np.concatenate([x, x, x])
+
+
+def test_verify_lists_bad_chunks_and_goes_on(tmp_path, fields):
+    damaged(tmp_path)
+    done = run(tmp_path, "verify", "bad.aecz")
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"bad.aecz : chunk 1, steps 6 to 11: record ")
+    assert done.stderr.count(b"\n") == 1
+    facts = run(tmp_path, "verify", "bad.aecz", "--json")
+    assert facts.returncode == 1
+    verdict = json.loads(facts.stdout)
+    assert [(bad["number"], bad["start"], bad["stop"]) for bad in verdict["bad"]] == [(1, 6, 12)]
+    assert json.loads(run(tmp_path, "verify", "part.aecz", "--json", "--against", "x.npy").stdout)["worst_error"] == 0
+
+
+def test_recover_writes_what_is_sound_and_says_what_is_lost(tmp_path, fields):
+    x = damaged(tmp_path)
+    assert run(tmp_path, "decompress", "bad.aecz", "-o", "y.npy").returncode == 1
+    done = run(tmp_path, "recover", "bad.aecz", "-o", "good.aecz")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.decode().splitlines() == [
+        "bad.aecz : 2 chunk(s) with 12 step(s) kept, good.aecz",
+        "bad.aecz : lost: steps 6 to 11",
+    ]
+    assert run(tmp_path, "verify", "good.aecz", "-q").returncode == 0
+    assert run(tmp_path, "decompress", "good.aecz", "-o", "y.npy").returncode == 0
+    assert np.array_equal(np.load(tmp_path / "y.npy"), np.delete(x, range(6, 12), axis=0))
+    assert b"exists" in run(tmp_path, "recover", "bad.aecz", "-o", "good.aecz").stderr
+    again = run(tmp_path, "recover", "-", "-o", "good.aecz", "-f", "--json", stdin=(tmp_path / "bad.aecz").read_bytes())
+    assert json.loads(again.stdout)["lost"] == [[6, 12]]
+    (tmp_path / "cut.aecz").write_bytes((tmp_path / "part.aecz").read_bytes()[:-3])
+    assert b"there is no sound end" in run(tmp_path, "recover", "cut.aecz", "-o", "cut2.aecz", "-q").stderr
+    assert run(tmp_path, "recover", "part.aecz", "-o", "whole.aecz", "-q").stderr == b""
+    assert (tmp_path / "whole.aecz").read_bytes() == (tmp_path / "part.aecz").read_bytes()
+
+
+def test_info_tells_parts_modes_and_what_is_missing(tmp_path, fields):
+    damaged(tmp_path)
+    done = run(tmp_path, "info", "bad.aecz", "--json", "--chunks")
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    assert (facts["shape"], facts["chunks"], facts["complete"], facts["missing"]) == ([18, 2, 30, 40], 3, True, [])
+    assert facts["bits_per_value"] == 8 * (tmp_path / "bad.aecz").stat().st_size / (18 * 2 * 30 * 40)
+    assert [(part["start"], part["stop"]) for part in facts["parts"]] == [(0, 6), (6, 12), (12, 18)]
+    assert sum(facts["modes"].values()) == 3
+    assert [(chunk["start"], chunk["stop"]) for chunk in facts["each_chunk"]] == [(0, 6), (6, 12), (12, 18)]
+    shown = run(tmp_path, "info", "bad.aecz", "--chunks").stdout.decode()
+    for word in ("bits per value", "part 3", "complete", "6 to 11", "aecodec "):
+        assert word in shown
+    data = bytearray((tmp_path / "part.aecz").read_bytes())
+    data[12 + 40] ^= 1
+    (tmp_path / "headless.aecz").write_bytes(bytes(data) + (tmp_path / "part.aecz").read_bytes())
+    shown = run(tmp_path, "info", "headless.aecz").stdout.decode()
+    assert "steps 0 to 5" in shown
+    assert "header of part 1" in shown
+
+
+def test_info_needs_no_model(tmp_path, fields):
+    run(tmp_path, "fit", "x.npy", "--axes", "tcyx", "--max-error", "0.1", "-o", "m.aecm")
+    options = ("--axes", "tcyx", "--max-error", "0.1", "-m", "m.aecm")
+    run(tmp_path, "compress", "x.npy", "--no-embed", *options)
+    facts = json.loads(run(tmp_path, "info", "x.npy.aecz", "--json").stdout)
+    assert facts["model"] == {"id": aecodec.load_model(tmp_path / "m.aecm").id, "place": "missing", "bytes": 0}
+    assert b"missing" in run(tmp_path, "info", "x.npy.aecz").stdout
+    run(tmp_path, "compress", "x.npy", "-f", *options)
+    facts = json.loads(run(tmp_path, "info", "x.npy.aecz", "--json").stdout)
+    assert (facts["model"]["place"], facts["model"]["family"]) == ("embedded", "linear")
+    assert facts["model"]["bytes"] > 1000
+    assert b"linear" in run(tmp_path, "info", "m.aecm").stdout
+
+
 def object_array(folder: Path) -> None:
     np.save(folder / "o.npy", np.array([{}, []], dtype=object), allow_pickle=True)
 

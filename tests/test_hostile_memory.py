@@ -145,7 +145,10 @@ def stream_bomb():
 
 
 def index_frames():
-    return written(chunks=[(0, 1, CONSTANT)])[:-56] + create_record(Kind.INDEX, 3, b"\x01" + section(b"\x00" + bomb()) * 3)
+    whole = written(chunks=[(0, 1, CONSTANT)])
+    record = create_record(Kind.INDEX, 3, b"\x01" + section(b"\x00" + bomb()) * 3)
+    at = len(whole) - END_SIZE
+    return whole[:at] + record + create_record(Kind.END, 4, create_end(at, at + len(record) + END_SIZE))
 
 
 def json_bomb():

@@ -17,6 +17,14 @@ def round_trip(folder: Path) -> np.ndarray:
     with aecodec.open(folder / "x.aecz") as r:
         part: np.ndarray = r[0, 1, ..., 3:7]
         assert part.shape == (40, 4)
+    with aecodec.open(folder / "x.aecz", on_error="skip") as r:
+        left_out: list[tuple[int, int]] = r.missing
+        assert not r.refresh()
+        assert left_out == []
+    verdict: aecodec.Verdict = aecodec.verify(folder / "x.aecz", x)
+    assert verdict.sound
+    report: aecodec.Recovery = aecodec.recover(folder / "x.aecz", folder / "recovered.aecz", overwrite=True)
+    assert report.everything
     compressor = aecodec.Compressor(axes="tcyx", psnr=60, value_range=(0, 1))
     received = compressor.compress(x) + compressor.flush()
     slabs: list[np.ndarray] = aecodec.Decompressor().decompress(received)

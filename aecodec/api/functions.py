@@ -7,14 +7,14 @@ from typing import Any, BinaryIO, Literal, Unpack, overload
 import numpy as np
 
 from aecodec.api.options import FidelityOptions, ModelLike, make_options
-from aecodec.api.reader import Reader
+from aecodec.api.reader import OnError, Reader
 from aecodec.api.trust import Trust
 from aecodec.api.whole import compress_into
 from aecodec.api.writer import Writer
 from aecodec.canonical import as_array
 from aecodec.codec.effort import DEFAULT_LEVEL
 from aecodec.codec.model import Model
-from aecodec.errors import UsageError
+from aecodec.errors import TruncatedError, UsageError
 from aecodec.limits import DEFAULT_LIMITS, Limits
 from aecodec.models.registry import load_bundle
 
@@ -65,17 +65,24 @@ def decompress(
     model: ModelLike = None,
     provider: str = "auto",
     threads: int | None = None,
+    on_error: OnError = "raise",
     limits: Limits | None = None,
     allow_embedded_model: bool = True,
 ) -> np.ndarray:
     """The array in the bytes of an .aecz file, written into `out` (same shape, any strides) if given.
 
-    `model` is needed only where the file does not embed one and it is not installed. `limits` caps what the file may declare
-    (see `Limits`); `allow_embedded_model=False` keeps a model that comes inside it from running: one that is given or
-    installed is used instead, or ModelError raised.
+    `model` is needed only where the file does not embed one and it is not installed. Bytes that end early raise
+    TruncatedError, damage MissingError; `on_error="skip"` gives what is sound instead, as `Reader.read` does. `limits` caps what
+    the file may declare (see `Limits`); `allow_embedded_model=False` keeps a model that comes inside it from running: one
+    that is given or installed is used instead, or ModelError raised.
     """
-    source = memoryview(data).tobytes() if not isinstance(data, bytes) else data
-    with Reader(source, model, provider, threads, trust=Trust(limits or DEFAULT_LIMITS, allow_embedded_model)) as reader:
+    trust = Trust(limits or DEFAULT_LIMITS, allow_embedded_model)
+    with Reader(bytes(data), model, provider, threads, trust, on_error=on_error) as reader:
+        if not reader.finished and on_error == "raise":
+            raise TruncatedError(
+                f"the end is missing or damaged: an array of {reader.shape} is there, more may have followed; "
+                'on_error="skip" reads that'
+            )
         return reader.read(out)
 
 
@@ -87,6 +94,7 @@ def open(  # noqa: A001  # the name is the interface's, as in gzip and lzma
     model: ModelLike = None,
     provider: str = "auto",
     threads: int | None = None,
+    on_error: OnError = "raise",
     limits: Limits | None = None,
     allow_embedded_model: bool = True,
 ) -> Reader: ...
@@ -120,6 +128,7 @@ def open(  # noqa: A001  # the name is the interface's, as in gzip and lzma
     provider: str = "auto",
     threads: int | None = None,
     metadata: dict[str, Any] | None = None,
+    on_error: OnError = "raise",
     limits: Limits | None = None,
     allow_embedded_model: bool = True,
     **fidelity: Unpack[FidelityOptions],
@@ -128,14 +137,15 @@ def open(  # noqa: A001  # the name is the interface's, as in gzip and lzma
 
     "w" replaces a file of that name when it is closed, and refuses if a run that did not finish left something for it in
     `NAME.partial`, unless `overwrite` says to discard that; "a" goes on with it where there is no file of that name.
-    The other arguments are those of `compress`; reading uses `model`, `provider`, `threads`, `limits` and
-    `allow_embedded_model` only, as `decompress` does. Memory stays at a few chunks whatever the length. With "w" the fidelities
-    that are relative to the value range need `value_range=`.
+    The other arguments are those of `compress`; reading uses `model`, `provider`, `threads`, `on_error`, `limits` and
+    `allow_embedded_model` only, as `decompress` does. Memory stays at a few chunks whatever the length. With "w" the
+    fidelities that are relative to the value range need `value_range=`.
     """
     if overwrite and mode != "w":
         raise UsageError(f"overwrite=True is for mode 'w', not {mode!r}, which overwrites nothing")
     if mode == "r":
-        return Reader(path, model, provider, threads, trust=Trust(limits or DEFAULT_LIMITS, allow_embedded_model))
+        trust = Trust(limits or DEFAULT_LIMITS, allow_embedded_model)
+        return Reader(path, model, provider, threads, trust, on_error=on_error)
     if mode not in ("w", "a"):
         raise UsageError(f"mode={mode!r} is unknown; use 'r' to read, 'w' to write, 'a' to append")
     options = make_options(model, axes, level, embed_model, provider, threads, metadata, fidelity, limits, allow_embedded_model)

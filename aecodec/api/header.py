@@ -68,3 +68,26 @@ class Header:
         limits.check("dimensions", len(shape), f"the header declares {len(shape)} dimensions")
         limits.check("channels", header.spec.channels, f"the header declares {header.spec.channels} channels")
         return header
+
+
+def alike(first: Header, other: Header) -> bool:
+    """True if arrays of the two can be joined along the stream axis."""
+    return _kind(first.spec) == _kind(other.spec)
+
+
+def check_alike(first: Header, other: Header, part: str) -> None:
+    """FormatError, naming the `part` that has `other`, unless both can be joined along the stream axis."""
+    if not alike(first, other):
+        raise FormatError(
+            f"{part} has {_described(other.spec)}, but those before it have {_described(first.spec)}; "
+            "only arrays that agree can be joined along the stream axis: split the file there"
+        )
+
+
+def _kind(spec: ArraySpec) -> tuple[np.dtype, str, tuple[int, ...]]:
+    return spec.dtype.newbyteorder("="), spec.axes.letters, spec.with_length(0).shape
+
+
+def _described(spec: ArraySpec) -> str:
+    sizes = ", ".join("any" if axis == spec.axes.stream else str(size) for axis, size in enumerate(spec.shape))
+    return f"dtype {spec.dtype}, axes {spec.axes.letters!r} and sizes ({sizes})"

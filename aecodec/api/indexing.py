@@ -54,7 +54,7 @@ def position(items: list[Any], dimension: int) -> int:
 def needed(item: Any, size: int) -> tuple[np.ndarray, Any]:
     """Positions of the stream axis that `item` touches, rising, and the item that selects the same among them."""
     if isinstance(item, slice):
-        chosen = np.arange(size)[item]
+        chosen = np.arange(*item.indices(size))
         wanted = np.sort(chosen)
         return wanted, slice(None, None, -1) if chosen.size > 1 and chosen[0] > chosen[-1] else slice(None)
     numbers = np.asarray(item)

@@ -1,174 +1,188 @@
 """`aecodec.open(path)`: a lazy array over a file."""
 
-import io
-import math
 import os
-import threading
-from collections import OrderedDict, deque
+import warnings
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
-from aecodec.api.header import Header
+from aecodec.api.arrayfile import ArrayFile, Ranges, merged, steps_text
+from aecodec.api.chunks import Chunks
+from aecodec.api.decoding import ahead
+from aecodec.api.described import Described
 from aecodec.api.indexing import expanded, needed, position
 from aecodec.api.options import ModelLike, thread_count
 from aecodec.api.trust import DEFAULT_TRUST, Trust
-from aecodec.canonical import ArraySpec
-from aecodec.codec.chunk import ChunkCoder
-from aecodec.codec.model import Origin
-from aecodec.container.reader import Chunk, ContainerReader
-from aecodec.errors import FormatError, TruncatedError, UsageError
-from aecodec.fidelity import Fidelity
+from aecodec.codec.model import Model
+from aecodec.container.layout import Kind
+from aecodec.container.reader import ContainerReader
+from aecodec.container.source import Source, open_source
+from aecodec.errors import MissingError, MissingWarning, UsageError
 
-_CACHED_CHUNKS = 2
+OnError = Literal["raise", "skip"]
 
 
-class Reader:
-    """A file as a lazy array: `f.shape`, `f[100:110, 3]`, iteration over the first axis. Safe to share between threads."""
+class Reader(Described):
+    """A file as a lazy array: `f.shape`, `f[100:110, 3]`, iteration over the first axis.
+
+    Safe to share between threads, also across a fork. Pickles, if the file has a path or is in memory, and is then opened
+    anew: it sees what the file holds at that time.
+
+    Damaged or missing steps raise MissingError when they are touched, and only then. With `on_error="skip"`, what goes through
+    the file (`slabs`, iteration, `read`) leaves them out and says so by a MissingWarning; an index names its steps, and so
+    still raises.
+    """
 
     def __init__(
         self,
-        source: str | os.PathLike[str] | bytes | BinaryIO,
+        source: str | os.PathLike[str] | bytes | BinaryIO | Source,
         model: ModelLike = None,
         provider: str = "auto",
         threads: int | None = None,
         trust: Trust = DEFAULT_TRUST,
+        *,
+        on_error: OnError = "raise",
     ) -> None:
-        self._trust = trust
-        self._own = not hasattr(source, "read")
-        self._file: BinaryIO
-        if isinstance(source, (bytes, bytearray, memoryview)):
-            self._file = io.BytesIO(source)
-        elif isinstance(source, (str, os.PathLike)):
-            self._file = open(source, "rb")  # noqa: SIM115  # closed by close()
-        else:
-            self._file = source
+        if on_error not in ("raise", "skip"):
+            raise UsageError(f"on_error={on_error!r} is unknown; use 'raise' or 'skip'")
+        self._threads, self._on_error = thread_count(threads), on_error
+        self._arguments = {"model": model, "provider": provider, "threads": threads, "trust": trust, "on_error": on_error}
+        self._chunks = Chunks(model, provider, trust)
+        opened = open_source(source)
         try:
-            self._container = ContainerReader(self._file, trust.limits)
-            self.header = Header.from_json(self._container.preamble.header, trust.limits)
-            self.model = trust.find_model(self.header, self._container.preamble.model, model, provider)
-            self._spec = self.header.spec.with_length(self._checked_length())
+            self._array = ArrayFile(ContainerReader(opened, trust.limits), trust)
+            self.model: Model | None = self._chunks.first_coder(self._array).model
         except BaseException:
-            self.close()
+            opened.close()
             raise
-        self._coder = ChunkCoder(self._spec.real_dtype, self.header.fidelity, self.model)
-        self._threads = thread_count(threads)
-        self._lock = threading.Lock()
-        self._cache: OrderedDict[int, np.ndarray] = OrderedDict()
-
-    def _checked_length(self) -> int:
-        index = self._container.index
-        expected = np.concatenate([[0], np.cumsum(index.counts)])
-        if (index.starts != expected[:-1]).any():
-            raise FormatError("chunks are missing or out of order: they do not follow each other along the stream axis")
-        spec, length = self.header.spec, int(expected[-1])
-        self._trust.check_chunk(spec.with_length(int(index.counts.max(initial=0))))
-        if spec.axes.stream is None and length != 1 and 0 not in spec.shape:
-            raise (
-                TruncatedError("the only chunk is missing: the file was cut off")
-                if not length
-                else FormatError(f"{length} chunks, not 1")
-            )
-        return length
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the array."""
-        return self._spec.shape
-
-    @property
-    def dtype(self) -> np.dtype:
-        """Dtype of the array, with its byte order."""
-        return self._spec.dtype
-
-    @property
-    def ndim(self) -> int:
-        """Number of dimensions."""
-        return len(self._spec.shape)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the decoded array."""
-        return math.prod(self._spec.shape) * self._spec.dtype.itemsize
-
-    @property
-    def axes(self) -> str:
-        """One letter per dimension."""
-        return self._spec.axes.letters
-
-    @property
-    def fidelity(self) -> Fidelity:
-        """What was asked of the reconstruction."""
-        return self.header.fidelity
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What the writer attached."""
-        return self._container.preamble.metadata
+        """What the writer attached to the first part; with on_error="skip", nothing if that is damaged."""
+        preamble = self._array.container.preamble
+        if Kind.METADATA in preamble.damaged and self._on_error == "raise":
+            reason = preamble.damaged[Kind.METADATA]
+            raise MissingError(f'the metadata are damaged: {reason}; read the rest with on_error="skip"')
+        return preamble.metadata
 
     @property
     def complete(self) -> bool:
-        """False if the file has no sound end: it was cut off, or is still being written."""
-        return self._container.complete
+        """False if the file has no sound end and index: it was cut off or damaged there, or is still being written."""
+        return self._array.container.complete
+
+    @property
+    def finished(self) -> bool:
+        """False if chunks may be missing at the end of the file or of one of its parts."""
+        return self._array.container.finished or self._array.spec.axes.stream is None
+
+    @property
+    def missing(self) -> Ranges:
+        """(start, stop) along the stream axis of what is known to be missing or, since it was tried, to be damaged."""
+        return merged([*self._array.missing, *self._chunks.damaged])
 
     @property
     def container(self) -> ContainerReader:
         """The records beneath."""
-        return self._container
+        return self._array.container
 
-    def __len__(self) -> int:
-        if not self.ndim:
-            raise TypeError("len() of a 0-d array")
-        return self.shape[0]
+    @property
+    def array_file(self) -> ArrayFile:
+        """The file as it was seen last, without its models."""
+        return self._array
+
+    @property
+    def threads(self) -> int:
+        """Chunks that are decoded at once where all are wanted."""
+        return self._threads
+
+    def refresh(self) -> bool:
+        """Look again at a file that may be still written to; True if there is more or less than before.
+
+        Only whole chunks are seen, now as at opening. Arrays taken before stay as they are.
+        """
+        before = self._array
+        container = before.container.refreshed()
+        if container.size == before.container.size and container.parts == before.container.parts:
+            return False
+        after = ArrayFile(container, before.trust)
+        after.take_coders(before)
+        self.model = self._chunks.first_coder(after).model
+        self._array = after
+        return after.spec.shape != before.spec.shape or after.container.complete != before.container.complete
 
     def __iter__(self) -> Iterator[np.ndarray]:
         if not self.ndim:
             raise TypeError("iteration over a 0-d array")
-        if self._spec.axes.stream == 0:
+        if self._array.spec.axes.stream == 0:
             for _, slab in self.slabs():
                 yield from slab
         else:
-            yield from self[:]
+            yield from self.read()
 
     def slabs(self) -> Iterator[tuple[int, np.ndarray]]:
         """(start along the stream axis, array) of each chunk in turn, the next ones decoded ahead on threads."""
-        numbers = range(self._container.index.starts.size)
-        if self._threads == 1 or len(numbers) < 2:
-            for number in numbers:
-                yield int(self._container.index.starts[number]), self.chunk_array(number)
-            return
-        with ThreadPoolExecutor(self._threads) as pool:
-            queue: deque[tuple[int, Future[np.ndarray]]] = deque()
+        array, at = self._array, 0
+        left_out: Ranges = []
+        for number, result in ahead(
+            partial(self._chunks.decode, array), range(array.chunks), self._threads if array.chunks > 1 else 1
+        ):
+            start, stop = array.span(number)
             try:
-                for number in numbers:
-                    queue.append((number, pool.submit(self.chunk_array, number)))
-                    if len(queue) > self._threads:
-                        first, future = queue.popleft()
-                        yield int(self._container.index.starts[first]), future.result()
-                while queue:
-                    first, future = queue.popleft()
-                    yield int(self._container.index.starts[first]), future.result()
-            finally:
-                for _, future in queue:
-                    future.cancel()
+                if start != at:
+                    raise array.missing_error(at, start)
+            except MissingError as error:
+                self._leave_out(error, left_out)
+            at = stop
+            try:
+                slab = result()
+            except MissingError as error:
+                self._leave_out(error, left_out)
+                continue
+            yield start, slab
+        if left_out:
+            warnings.warn(
+                MissingWarning(f"{steps_text(merged(left_out))} of {array.axis_name} are damaged or missing and were left out"),
+                stacklevel=2,
+            )
+
+    def _leave_out(self, error: MissingError, left_out: Ranges) -> None:
+        if self._on_error == "raise":
+            raise error
+        left_out.append((error.start, error.stop))
 
     def read(self, out: np.ndarray | None = None) -> np.ndarray:
-        """The whole array, into `out` (same shape, any strides) if given."""
+        """The whole array, into `out` (same shape, any strides) if given.
+
+        With `on_error="skip"` the sound steps only: one after the other in an array as long as they are many, or each in its
+        place in `out`, where the others stay as they were.
+        """
+        array = self._array
+        shape, stream = array.spec.shape, array.spec.axes.stream
+        if out is not None and (out.shape != shape or not np.can_cast(self.dtype, out.dtype, "same_kind")):
+            raise UsageError(f"out has shape {out.shape} and dtype {out.dtype}; the array has {shape} and {self.dtype}")
+        if array.missing and self._on_error == "raise":
+            raise array.missing_error(*array.missing[0])
+        length = array.spec.length - sum(stop - start for start, stop in array.missing)
         if out is None:
-            self._trust.check_array(self.shape, self.dtype.itemsize)
-            out = np.empty(self.shape, self.dtype)
-        elif out.shape != self.shape or not np.can_cast(self.dtype, out.dtype, "same_kind"):
-            raise UsageError(f"out has shape {out.shape} and dtype {out.dtype}; the array has {self.shape} and {self.dtype}")
-        stream = self._spec.axes.stream
+            array.trust.check_array(array.spec.with_length(length).shape, self.dtype.itemsize)
+        target = out if out is not None else np.empty(array.spec.with_length(length).shape, self.dtype)
+        at = 0
         for start, slab in self.slabs():
+            place = start if out is not None else at
             if stream is None:
-                out[...] = slab
+                target[...] = slab
+                at = 1
             else:
-                out[(slice(None),) * stream + (slice(start, start + slab.shape[stream]),)] = slab
-        return out
+                at += slab.shape[stream]
+                target[(slice(None),) * stream + (slice(place, place + slab.shape[stream]),)] = slab
+        if out is not None or at == length or not target.size:
+            return target
+        if stream is None:
+            raise array.missing_error(0, 1)
+        return np.ascontiguousarray(target[(slice(None),) * stream + (slice(0, at),)])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
@@ -178,51 +192,25 @@ class Reader:
 
     def __getitem__(self, index: Any) -> np.ndarray:
         """As numpy does on the array; only the chunks that the stream axis needs are decoded."""
-        items = expanded(index, self.shape)
-        stream = self._spec.axes.stream
-        place = None if stream is None else position(items, stream)
-        if place is None or stream is None:
+        array = self._array
+        shape, stream = array.spec.shape, array.spec.axes.stream
+        items = expanded(index, shape)
+        if stream is None:
             return np.asarray(self.read()[tuple(items)])
-        wanted, items[place] = needed(items[place], self.shape[stream])
-        block = self._gather(wanted, stream)
+        place = position(items, stream)
+        if isinstance(items[place], slice):
+            array.require(range(*items[place].indices(shape[stream])))
+        wanted, items[place] = needed(items[place], shape[stream])
+        block = self._chunks.gather(array, wanted, stream)
         return np.asarray(block[tuple(items)])
 
-    def _gather(self, wanted: np.ndarray, stream: int) -> np.ndarray:
-        """The array reduced to positions `wanted` (rising) of the stream axis."""
-        self._trust.check_array((*self.shape[:stream], wanted.size, *self.shape[stream + 1 :]), self.dtype.itemsize)
-        block = np.empty((*self.shape[:stream], wanted.size, *self.shape[stream + 1 :]), self.dtype)
-        index = self._container.index
-        ends = index.starts + index.counts
-        numbers = np.searchsorted(ends, wanted, side="right")
-        for number in np.unique(numbers).tolist():
-            here = np.flatnonzero(numbers == number)
-            slab = self._cached_slab(number)
-            before: tuple[Any, ...] = (slice(None),) * stream
-            block[(*before, here)] = slab[(*before, wanted[here] - int(index.starts[number]))]
-        return block
-
-    def _cached_slab(self, number: int) -> np.ndarray:
-        with self._lock:
-            if number in self._cache:
-                self._cache.move_to_end(number)
-                return self._cache[number]
-        slab = self.chunk_array(number)
-        with self._lock:
-            self._cache[number] = slab
-            while len(self._cache) > _CACHED_CHUNKS:
-                self._cache.popitem(last=False)
-        return slab
-
     def chunk_array(self, number: int) -> np.ndarray:
-        """Chunk `number` decoded, in the user's axes."""
-        with self._lock:
-            chunk = self._container.chunk(number)
-        return decode_chunk(chunk, self._spec, self._coder, self._trust)
+        """Chunk `number` decoded, in the user's axes; MissingError if it is damaged."""
+        return self._chunks.decode(self._array, number)
 
     def close(self) -> None:
         """Close the file, if this reader opened it."""
-        if self._own and hasattr(self, "_file"):
-            self._file.close()
+        self.container.source.close()
 
     def __enter__(self) -> "Reader":
         return self
@@ -230,14 +218,9 @@ class Reader:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def __repr__(self) -> str:
-        return f"<aecodec.Reader {self.shape} {self.dtype} axes={self.axes!r} {self.fidelity.kind}>"
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_reopened, (self.container.source, self._arguments))
 
 
-def decode_chunk(chunk: Chunk, spec: ArraySpec, coder: ChunkCoder, trust: Trust) -> np.ndarray:
-    """An array in the user's axes from a chunk record."""
-    part = spec.with_length(chunk.count)
-    trust.check_chunk(part)
-    origin: Origin = (chunk.start if spec.stream_axis == 2 else 0, chunk.start if spec.stream_axis == 3 else 0)
-    array = part.from_canonical(coder.decode(chunk.body, part.canonical_shape, origin))
-    return array.astype(spec.dtype, copy=False)
+def _reopened(source: Source, arguments: dict[str, Any]) -> Reader:
+    return Reader(source, **arguments)

@@ -1,111 +1,152 @@
-"""Checking a file: every checksum by decoding every chunk, and every bound against the original."""
+"""Checking a file: the checksum of every record, the index, every chunk by decoding it, and every bound against the original."""
 
-from dataclasses import dataclass
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any, BinaryIO
 
 import numpy as np
 
+from aecodec.api.arrayfile import ArrayFile, Ranges
+from aecodec.api.compare import Comparison, overall_psnr
+from aecodec.api.decoding import ahead
+from aecodec.api.options import ModelLike
 from aecodec.api.reader import Reader
-from aecodec.errors import AecodecError, UsageError
-from aecodec.lattice import within_bound
+from aecodec.container.layout import PREFIX_SIZE, Kind
+from aecodec.container.parts import Part
+from aecodec.container.reader import ContainerReader
+from aecodec.container.records import Records
+from aecodec.container.walk import Beginning, Cut, Damage, Walk
+from aecodec.errors import AecodecError, FormatError, UsageError
+
+
+@dataclass(frozen=True)
+class BadChunk:
+    """A chunk that fails: its steps from `start` to `stop` of the stream axis. `number` None: a part as a whole."""
+
+    number: int | None
+    start: int
+    stop: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class BadRecord:
+    """Something else in the file that is not sound, at byte `offset`."""
+
+    offset: int
+    reason: str
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What verification found. `bad`: (start, count, reason) of chunks that fail. `worst_error`: None without the original."""
+    """What verification found. `missing`: ranges that no chunk holds. `worst_error`, `psnr`: None without the original."""
 
     chunks: int
-    bad: list[tuple[int, int, str]]
+    bad: list[BadChunk]
     worst_error: float | None = None
     psnr: float | None = None
+    records: list[BadRecord] = field(default_factory=list)
+    missing: Ranges = field(default_factory=list)
+    complete: bool = True
 
     @property
     def sound(self) -> bool:
-        """True if nothing failed."""
-        return not self.bad
+        """True if nothing failed and nothing is missing."""
+        return self.complete and not (self.bad or self.records or self.missing)
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as JSON values."""
+        return {"sound": self.sound, **asdict(self)}
 
 
-def verify(reader: Reader, original: np.ndarray | None = None) -> Verdict:
-    """Decode every chunk of `reader`; with `original` (same shape and dtype), hold each value against what was promised."""
+def verify(
+    source: Reader | str | os.PathLike[str] | bytes | BinaryIO,
+    original: np.ndarray | None = None,
+    *,
+    model: ModelLike = None,
+    provider: str = "auto",
+    threads: int | None = None,
+) -> Verdict:
+    """Check every record and decode every chunk; with `original` (same shape and dtype), hold each value against its promise.
+
+    Damage is in the verdict and does not stop the search for more. Raises what opening raises: NotAecodecError, ModelError,
+    ChecksumError where the only header is damaged; UsageError if the original is of another kind.
+    """
+    if not isinstance(source, Reader):
+        with Reader(source, model, provider, threads) as reader:
+            return verify(reader, original)
+    reader = source
+    file = reader.array_file
     if original is not None and (original.shape != reader.shape or original.dtype != reader.dtype):
         raise UsageError(
             f"the original has shape {original.shape} and dtype {original.dtype}, the file {reader.shape} and {reader.dtype}"
         )
-    index = reader.container.index
-    bad: list[tuple[int, int, str]] = []
-    check = _Check(reader) if original is not None else None
-    for number, (start, count) in enumerate(zip(index.starts.tolist(), index.counts.tolist(), strict=True)):
+    records = [bad for number in range(len(file.headers)) for bad in _bad_records(file.container, number)]
+    bad, comparisons = _bad_chunks(reader, file, original)
+    found = [comparison for comparison in comparisons if comparison is not None]
+    return Verdict(
+        chunks=file.chunks,
+        bad=bad,
+        worst_error=max(c.worst for c in found) if found else None,
+        psnr=overall_psnr(found) if found else None,
+        records=records,
+        missing=file.missing,
+        complete=file.container.complete,
+    )
+
+
+def _bad_chunks(reader: Reader, file: ArrayFile, original: np.ndarray | None) -> tuple[list[BadChunk], list[Comparison | None]]:
+    bad: list[BadChunk] = []
+    compared = [Comparison(header) if header is not None and original is not None else None for header in file.headers]
+    stream = file.spec.axes.stream
+    for number, result in ahead(reader.chunk_array, range(file.chunks), reader.threads):
+        start, stop = file.span(number)
         try:
-            slab = reader.chunk_array(number)
+            slab = result()
         except AecodecError as error:
-            bad.append((start, count, str(error)))
+            bad.append(BadChunk(number, start, stop, str(error.__cause__ or error)))
             continue
-        if check is not None and original is not None:
-            stream = reader.header.spec.axes.stream
-            part = original if stream is None else original[(slice(None),) * stream + (slice(start, start + count),)]
-            wrong = check.compare(part, slab)
-            if wrong:
-                bad.append((start, count, f"{wrong} value(s) outside {reader.fidelity.kind}"))
-    if check is not None:
-        whole = check.whole_array_failure()
-        if whole:
-            bad.append((0, sum(index.counts.tolist()), whole))
-        return Verdict(index.starts.size, bad, check.worst, check.psnr())
-    return Verdict(index.starts.size, bad)
+        part = file.container.part_number(number)
+        comparison = compared[part]
+        if comparison is not None and original is not None:
+            there = original if stream is None else original[(slice(None),) * stream + (slice(start, stop),)]
+            if wrong := comparison.compare(there, slab):
+                header = file.headers[part]
+                kind = header.fidelity.kind if header is not None else ""
+                bad.append(BadChunk(number, start, stop, f"{wrong} value(s) outside {kind}"))
+    starts = file.container.part_starts.tolist()
+    for part, comparison in enumerate(compared):
+        if comparison is not None and (whole := comparison.whole_part_failure()):
+            bad.append(BadChunk(None, starts[part], starts[part + 1], whole))
+    return bad, compared
 
 
-class _Check:
-    """Compares slabs with the original and remembers the worst error and the mean square."""
+def _bad_records(container: ContainerReader, number: int) -> Iterator[BadRecord]:
+    """What is not sound between the bytes of a part, chunks that its index names left out: they are decoded anyway."""
+    part = container.parts[number]
+    end = container.parts[number + 1].base if number + 1 < len(container.parts) else container.size
+    records, walk = Records(container.source, end), Walk(container.source, part.base + PREFIX_SIZE, end)
+    for event in walk:
+        if isinstance(event, Cut):
+            yield BadRecord(event.offset, "the file ends inside the record here: it was cut off, or is still being written")
+        elif isinstance(event, Damage):
+            if not _between(part, event.start, event.stop):
+                yield BadRecord(event.start, f"nothing sound up to byte {event.stop}")
+        elif not isinstance(event, Beginning):
+            is_chunk = event.frame.kind == Kind.CHUNK
+            if is_chunk and _between(part, event.offset, event.offset + 1):
+                continue
+            try:
+                records.check(event.offset, event.frame)
+            except FormatError as error:
+                yield BadRecord(event.offset, str(error))
+            else:
+                if is_chunk:
+                    yield BadRecord(event.offset, "a chunk that the index does not name")
 
-    def __init__(self, reader: Reader) -> None:
-        self._spec, self._fidelity = reader.header.spec, reader.fidelity
-        self.worst = 0.0
-        self._squares = np.zeros(self._spec.channels)
-        self._counts = np.zeros(self._spec.channels)
-        self._low, self._high = np.inf, -np.inf
 
-    def compare(self, original: np.ndarray, restored: np.ndarray) -> int:
-        """Number of values of a slab that break the promise."""
-        stream = self._spec.axes.stream
-        spec = self._spec.with_length(1 if stream is None else original.shape[stream])
-        a, b = spec.to_canonical(np.asarray(original)), spec.to_canonical(restored)
-        if not a.size:
-            return 0
-        special = ~np.isfinite(a) if a.dtype.kind == "f" else np.zeros(a.shape, bool)
-        with np.errstate(invalid="ignore"):
-            error = np.abs(a.astype(np.float64) - b.astype(np.float64))
-        error[special] = 0.0
-        self.worst = max(self.worst, float(error.max()))
-        self._squares += (error * error).sum(axis=(0, 2, 3))
-        self._counts += (~special).sum(axis=(0, 2, 3))
-        finite = a[~special]
-        if finite.size:
-            self._low, self._high = min(self._low, float(finite.min())), max(self._high, float(finite.max()))
-        kind = self._fidelity.kind
-        if kind == "lossless":
-            bits = f"u{a.dtype.itemsize}"
-            return int((a.view(bits) != b.view(bits)).sum())
-        kept = special & ((a == b) | (np.isnan(a) & np.isnan(b))) if special.any() else special
-        if kind == "max_point_error":
-            value = self._fidelity.value
-            number = value[0] if isinstance(value, tuple) else value
-            sound = error <= number * np.abs(a.astype(np.float64))
-        elif (errors := self._fidelity.allowed_errors(self._spec.channels)) is not None:
-            sound = within_bound(a, b, errors)
-        else:
-            sound = np.ones(a.shape, bool)
-        return int((~np.where(special, kept, sound)).sum())
-
-    def whole_array_failure(self) -> str | None:
-        """Why the array as a whole breaks its promise of a PSNR, if it does."""
-        if self._fidelity.kind != "psnr" or not self._counts.any():
-            return None
-        allowed = self._fidelity.allowed_rms(self._spec.channels)
-        found = np.sqrt(self._squares / np.maximum(self._counts, 1.0))
-        sound = (found <= allowed * (1.0 + 1e-12)).all()  # the sums here go over chunks in another order
-        return None if sound else f"root mean square error {found.max():g} is above the {allowed.min():g} allowed"
-
-    def psnr(self) -> float | None:
-        """Over all channels, relative to the range of the finite values; None if lossless or constant."""
-        mse = float(self._squares.sum()) / max(1.0, float(self._counts.sum()))
-        span = self._high - self._low
-        return 10.0 * float(np.log10(span * span / mse)) if mse > 0 and span > 0 else None
+def _between(part: Part, start: int, stop: int) -> bool:
+    """True if the index of a part names a chunk record that begins in these bytes."""
+    low, high = np.searchsorted(part.index.offsets, [start - part.base, stop - part.base])
+    return bool(low < high)

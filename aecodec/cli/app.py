@@ -36,6 +36,7 @@ Psnr = Annotated[float | None, typer.Option(help="at least this PSNR in dB")]
 Quality = Annotated[float | None, typer.Option(help="1 (smallest) to 100 (best)")]
 Lossless = Annotated[bool, typer.Option("--lossless", help="every bit kept (the default)")]
 ValueRange = Annotated[str | None, typer.Option(help="LOW,HIGH: spares the pass that finds the range")]
+AsJson = Annotated[bool, typer.Option("--json", help="machine-readable")]
 NoEmbeddedModel = Annotated[bool, typer.Option("--no-embedded-model", help="run no model that comes inside a file")]
 MaxMemory = Annotated[str | None, typer.Option(help="largest array or chunk to hold at once, e.g. 500M or 4G")]
 Dtype = Annotated[str | None, typer.Option(help="of raw binary input, e.g. float32 or >i2")]
@@ -154,12 +155,13 @@ def decompress(
 @reported
 def info(
     file: Annotated[str, typer.Argument(help="an .aecz or .aecm file")],
-    as_json: Annotated[bool, typer.Option("--json", help="machine-readable")] = False,
+    as_json: AsJson = False,
+    chunks: Annotated[bool, typer.Option("--chunks", help="list every chunk")] = False,
 ) -> None:
-    """Show what a file holds: array, fidelity, model, sizes, chunks."""
-    from aecodec.cli.show import show_file
+    """Show what a file holds: array, fidelity, model, sizes, chunks, parts, what is missing."""
+    from aecodec.cli.info import show_file
 
-    show_file(file, as_json)
+    show_file(file, as_json, chunks)
 
 
 @app.command()
@@ -173,12 +175,28 @@ def verify(
     provider: Provider = "auto",
     threads: Threads = None,
     quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Decode every chunk; with --against, check every value. Exit status 1 if anything fails."""
-    from aecodec.cli.show import verify_file
+    """Check every record and decode every chunk; with --against, check every value. Exit status 1 if anything fails."""
+    from aecodec.cli.check import verify_file
 
-    if not verify_file(file, against, (dtype, shape), model, provider, threads, quiet):
+    if not verify_file(file, against, (dtype, shape), (model, provider, threads), quiet, as_json):
         raise typer.Exit(1)
+
+
+@app.command()
+@reported
+def recover(
+    file: Annotated[str, typer.Argument(help="a damaged or cut off .aecz file")],
+    output: Annotated[str, typer.Option("-o", "--output", help="the .aecz file to write")],
+    force: Force = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write all that is sound of a file to a new one and say what is lost."""
+    from aecodec.cli.check import recover_file
+
+    recover_file(file, output, force, quiet, as_json)
 
 
 @app.command()
@@ -219,7 +237,7 @@ def demo(
 @reported
 def models_list() -> None:
     """List the models that are installed."""
-    from aecodec.cli.show import list_models
+    from aecodec.cli.models import list_models
 
     list_models()
 
@@ -228,10 +246,10 @@ def models_list() -> None:
 @reported
 def models_show(
     name: Annotated[str, typer.Argument(help="a name, an id or a .aecm file")],
-    as_json: Annotated[bool, typer.Option("--json", help="machine-readable")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show a model's manifest."""
-    from aecodec.cli.show import show_model
+    from aecodec.cli.models import show_model
     from aecodec.models.registry import load_bundle
 
     show_model(load_bundle(name), as_json)
@@ -245,7 +263,7 @@ def models_export(
     force: Force = False,
 ) -> None:
     """Write a model's parts as files, the graphs as plain ONNX."""
-    from aecodec.cli.show import export_model
+    from aecodec.cli.models import export_model
 
     export_model(name, folder, force)
 

@@ -25,9 +25,10 @@ def decompress_files(
         refuse_existing(target, force)
     for name, target in zip(inputs, names, strict=True):
         with seekable(name) as source, Reader(source, model, provider, threads, trust=trust) as reader:
-            if not reader.complete:
+            if not reader.finished:
                 raise TruncatedError(
-                    f"{name} was cut off or is still being written; only steps before {len_text(reader)} are there"
+                    f"{name} was cut off, damaged at its end, or is still being written; {len_text(reader)} are there: "
+                    "save them with `aecodec recover`"
                 )
             with progress(name, None, quiet):
                 write_array(reader, target)
@@ -37,4 +38,4 @@ def decompress_files(
 
 def len_text(reader: Reader) -> str:
     """How far along its stream axis a file reaches."""
-    return str(reader.header.spec.with_length(sum(reader.container.index.counts.tolist())).length)
+    return f"{reader.array_file.spec.length} step(s) of {reader.array_file.axis_name}"

@@ -1,197 +1,152 @@
-"""Records in: from a seekable file by its index or, without one, by scanning; from a stream as they come."""
+"""Random access to the chunks of an array file, of one part or several, by its indexes or, without them, by scanning."""
 
-from dataclasses import dataclass
-from typing import Any, BinaryIO
+import copy
+import os
+from functools import cached_property
+from typing import BinaryIO
 
 import numpy as np
 
-from aecodec.container.layout import (
-    ARRAY_FILE,
-    END_SIZE,
-    FRAME_SIZE,
-    PREFIX_SIZE,
-    Frame,
-    Index,
-    Kind,
-    check_payload,
-    parse_end,
-    parse_frame,
-    parse_index,
-    parse_json,
-    parse_prefix,
-)
+from aecodec.container.layout import ARRAY_FILE, FRAME_SIZE, PREFIX_SIZE, Frame, Index, Kind, parse_prefix
+from aecodec.container.parts import MAX_STEPS, NO_CHUNKS, Part, indexed_part
+from aecodec.container.records import Chunk, Preamble, Records, parse_chunk
+from aecodec.container.scan import scan
+from aecodec.container.source import Source, open_source
 from aecodec.errors import FormatError, TruncatedError
 from aecodec.limits import DEFAULT_LIMITS, Limits
-from aecodec.packing.varint import Cursor
-
-
-@dataclass(frozen=True)
-class Preamble:
-    """What comes before the first chunk."""
-
-    header: dict[str, Any]
-    model: bytes | None
-    metadata: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """A chunk record: `count` steps of the stream axis from `start` on."""
-
-    start: int
-    count: int
-    body: memoryview
-
-
-def parse_chunk(payload: bytes) -> Chunk:
-    """Take apart the payload of a chunk record."""
-    cursor = Cursor(payload)
-    start, count = cursor.varint(), cursor.varint()
-    return Chunk(start, count, cursor.take(cursor.remaining))
 
 
 class ContainerReader:
-    """Random access to the chunks of one seekable file. Not for simultaneous use by threads."""
+    """The file as it was when this was made. Safe to share between threads; pickles as its source does.
 
-    def __init__(self, source: BinaryIO, limits: Limits = DEFAULT_LIMITS) -> None:
-        self._source, self._limits = source, limits
-        source.seek(0)
-        parse_prefix(source.read(PREFIX_SIZE), ARRAY_FILE)
-        self._records = 0
-        self.complete = False
-        self.size = source.seek(0, 2)
-        self.preamble, body = self._read_preamble()
-        self.end = self.size
-        self.index = self._read_index() or self._scan(body)
+    `index` joins those of all parts: offsets count from the file's first byte, starts along all parts.
+    """
+
+    def __init__(
+        self,
+        source: Source | BinaryIO | bytes | str | os.PathLike[str],
+        limits: Limits = DEFAULT_LIMITS,
+        known: "ContainerReader | None" = None,
+    ) -> None:
+        self.limits = limits
+        self.source = open_source(source)
+        self.size = self.source.size()
+        parse_prefix(self.source.read(0, PREFIX_SIZE), ARRAY_FILE)
+        kept = known.parts if known is not None and self.size >= known.parts[-1].end else []
+        self._join(find_parts(self.source, self.size, kept, limits))
+
+    def _join(self, parts: list[Part]) -> None:
+        self.parts = parts
+        if sum(part.length for part in self.parts) > MAX_STEPS:
+            raise FormatError("the parts together are longer than any array")
+        self.firsts = np.cumsum([0, *(part.index.starts.size for part in self.parts)])  # number of each part's first chunk
+        self.part_starts = np.cumsum([0, *(part.length for part in self.parts)])  # of each part along the stream axis
+        self.index = _joined(self.parts, self.part_starts)
+
+    def refreshed(self) -> "ContainerReader":
+        """The file as it is now; what is known of it is not read again."""
+        return ContainerReader(self.source, self.limits, self)
+
+    def without(self, parts: set[int]) -> "ContainerReader":
+        """The same file with some parts left out."""
+        other = copy.copy(self)
+        other.__dict__.pop("ends", None)
+        other._join([part for number, part in enumerate(self.parts) if number not in parts])
+        return other
+
+    @property
+    def preamble(self) -> Preamble:
+        """What comes before the first part's chunks."""
+        return self.parts[0].preamble
+
+    @property
+    def complete(self) -> bool:
+        """True if every part has a sound end and index and nothing follows the last."""
+        return all(part.complete for part in self.parts) and self.parts[-1].end == self.size
+
+    @property
+    def finished(self) -> bool:
+        """True if it is known that no part goes on after its last chunk, even if an index is damaged."""
+        return all(part.finished for part in self.parts) and self.parts[-1].end == self.size
+
+    @property
+    def end(self) -> int:
+        """The byte behind the last whole record."""
+        return self.parts[-1].end
 
     @property
     def next_sequence(self) -> int:
-        """Number of the record that would follow the last one read while opening."""
-        return self._records
+        """Number of the record that would follow the last one of the last part."""
+        return self.parts[-1].next_sequence
 
-    def chunk(self, number: int) -> Chunk:
-        """Chunk `number` of the index."""
-        chunk = parse_chunk(self._expect(int(self.index.offsets[number]), Kind.CHUNK))
-        if (chunk.start, chunk.count) != (int(self.index.starts[number]), int(self.index.counts[number])):
+    @cached_property
+    def ends(self) -> np.ndarray:
+        """End of each chunk along the stream axis, int64."""
+        return self.index.starts + self.index.counts
+
+    def part_number(self, chunk: int) -> int:
+        """The part that a chunk is in."""
+        return int(np.searchsorted(self.firsts, chunk, side="right")) - 1
+
+    def frame(self, number: int) -> Frame:
+        """The frame of chunk `number` of the index, which must lie before the next chunk."""
+        offset = int(self.index.offsets[number])
+        last = number + 1 == self.index.offsets.size
+        records = Records(self.source, self.parts[-1].end if last else int(self.index.offsets[number + 1]), self.limits)
+        frame = records.frame(offset)
+        if frame.kind != Kind.CHUNK:
+            raise FormatError(f"record of kind {frame.kind} at offset {offset}, chunk expected")
+        if frame.length > records.end - offset - FRAME_SIZE:
+            raise TruncatedError(f"record {frame.sequence} of {frame.length} bytes goes past the {'end' if last else 'next chunk'}")
+        return frame
+
+    def payload(self, number: int) -> bytes:
+        """The payload of chunk `number`, checked against its frame and against the index."""
+        frame = self.frame(number)
+        payload = Records(self.source, self.size).payload(int(self.index.offsets[number]), frame)
+        chunk = parse_chunk(payload)
+        start = int(self.index.starts[number]) - int(self.part_starts[self.part_number(number)])
+        if (chunk.start, chunk.count) != (start, int(self.index.counts[number])):
             raise FormatError(f"chunk {number} holds steps {chunk.start}+{chunk.count}, not what the index says")
-        return chunk
-
-    def _read_preamble(self) -> tuple[Preamble, int]:
-        offset = PREFIX_SIZE
-        header = parse_json(self._expect(offset, Kind.HEADER), self._limits)
-        model, metadata = None, {}
-        while True:
-            offset += FRAME_SIZE + self._frame(offset).length
-            if offset >= self.size:
-                break
-            try:
-                frame = self._frame(offset)
-            except TruncatedError:
-                break
-            if frame.kind == Kind.MODEL and model is None:
-                model = self._payload(offset, frame)
-            elif frame.kind == Kind.METADATA:
-                metadata = parse_json(self._payload(offset, frame), self._limits)
-            else:
-                break
-        return Preamble(header, model, metadata), offset
-
-    def _read_index(self) -> Index | None:
-        """The index that the end record points to; None if the file has no sound end."""
-        try:
-            frame = self._frame(self.size - END_SIZE) if self.size >= END_SIZE + PREFIX_SIZE else None
-            if frame is None or frame.kind != Kind.END:
-                return None
-            index_offset, length = parse_end(self._payload(self.size - END_SIZE, frame))
-            if length != self.size:
-                return None
-            index = self._chain(index_offset)
-        except FormatError:
-            return None
-        self._records = frame.sequence + 1
-        self.complete = True
-        return index
-
-    def _chain(self, offset: int) -> Index:
-        """The records of the chain that ends at `offset`, as one index."""
-        found, limit = [], self.size
-        while offset:
-            if offset >= limit:
-                raise FormatError(f"index at {limit} names an earlier one at {offset}, which does not lie before it")
-            index, previous = parse_index(self._expect(offset, Kind.INDEX), self.size // FRAME_SIZE)
-            found.append(index)
-            offset, limit = previous, offset
-        columns = [(i.offsets, i.starts, i.counts) for i in reversed(found)]
-        return Index(*(np.concatenate(column) for column in zip(*columns, strict=True)))
-
-    def _scan(self, offset: int) -> Index:
-        """Index of all whole chunks from `offset` to where the file ends or was cut off."""
-        found: list[tuple[int, int, int]] = []
-        while offset < self.size:
-            try:
-                frame = self._frame(offset)
-                if offset + FRAME_SIZE + frame.length > self.size:
-                    break
-                self._records = frame.sequence + 1
-                if frame.kind == Kind.CHUNK:
-                    chunk = parse_chunk(self._payload(offset, frame))
-                    found.append((offset, chunk.start, chunk.count))
-            except TruncatedError:
-                break
-            offset += FRAME_SIZE + frame.length
-        self.end = offset
-        columns = np.array(found, np.int64).reshape(-1, 3)
-        return Index(columns[:, 0], columns[:, 1], columns[:, 2])
-
-    def _frame(self, offset: int) -> Frame:
-        self._source.seek(offset)
-        return parse_frame(self._source.read(FRAME_SIZE), self._limits)
-
-    def _payload(self, offset: int, frame: Frame) -> bytes:
-        if frame.length > self.size - offset - FRAME_SIZE:
-            raise TruncatedError(f"record {frame.sequence} of {frame.length} bytes goes past the end; the file was cut off")
-        self._source.seek(offset + FRAME_SIZE)
-        payload = self._source.read(frame.length)
-        check_payload(frame, payload)
         return payload
 
-    def _expect(self, offset: int, kind: Kind) -> bytes:
-        frame = self._frame(offset)
-        if frame.kind != kind:
-            raise FormatError(f"record of kind {frame.kind} at offset {offset}, {kind.name.lower()} expected")
-        return self._payload(offset, frame)
+    def chunk(self, number: int) -> Chunk:
+        """Chunk `number` of the index; its start counts from its part's."""
+        return parse_chunk(self.payload(number))
+
+    def gaps(self) -> np.ndarray:
+        """Ranges of the stream axis that no chunk covers, int64 (gaps, 2), before the last chunk of each part."""
+        before = np.concatenate([self.part_starts[:1], self.ends[:-1]]) if self.index.starts.size else self.index.starts
+        holes = np.flatnonzero(self.index.starts != before)
+        return np.stack([before[holes], self.index.starts[holes]], axis=1)
 
 
-class RecordSplitter:
-    """Incremental parsing: bytes in, in any portions; records out as soon as they are whole."""
+def find_parts(source: Source, size: int, known: list[Part], limits: Limits = DEFAULT_LIMITS) -> list[Part]:
+    """All parts of a source of `size` bytes; those `known` from before are taken over where they still hold."""
+    found: list[Part] = []
+    end = size
+    while end > 0 and not (known and known[-1].end == end and known[-1].complete):
+        part = indexed_part(source, end, limits)
+        if part is None:
+            break
+        found.append(part)
+        end = part.base
+        known = [part for part in known if part.end <= end]
+    found.reverse()
+    if not known:
+        return [*(scan(source, 0, end, limits=limits) if end else []), *found]
+    if known[-1].end < end:
+        known = [*known[:-1], *scan(source, known[-1].end, end, known[-1], limits)]
+    return [*known, *found]
 
-    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
-        self._limits = limits
-        self._buffer = bytearray()
-        self._started = False
 
-    @property
-    def pending(self) -> int:
-        """Bytes received that do not make a whole record yet."""
-        return len(self._buffer)
-
-    def feed(self, data: bytes) -> list[tuple[int, bytes]]:
-        """(kind, payload) of each record that `data` completes."""
-        self._buffer += data
-        records = []
-        if not self._started:
-            head = bytes(self._buffer[:PREFIX_SIZE])
-            if len(head) < PREFIX_SIZE:
-                return []
-            parse_prefix(head, ARRAY_FILE)
-            del self._buffer[:PREFIX_SIZE]
-            self._started = True
-        while len(self._buffer) >= FRAME_SIZE:
-            frame = parse_frame(bytes(self._buffer[:FRAME_SIZE]), self._limits)
-            if len(self._buffer) < FRAME_SIZE + frame.length:
-                break
-            payload = bytes(memoryview(self._buffer)[FRAME_SIZE : FRAME_SIZE + frame.length])
-            check_payload(frame, payload)
-            del self._buffer[: FRAME_SIZE + frame.length]
-            records.append((frame.kind, payload))
-        return records
+def _joined(parts: list[Part], part_starts: np.ndarray) -> Index:
+    if len(parts) == 1 and not parts[0].base:
+        return parts[0].index
+    if not parts:
+        return NO_CHUNKS
+    return Index(
+        np.concatenate([part.index.offsets + part.base for part in parts]),
+        np.concatenate([part.index.starts + start for part, start in zip(parts, part_starts, strict=False)]),
+        np.concatenate([part.index.counts for part in parts]),
+    )

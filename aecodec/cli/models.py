@@ -1,0 +1,79 @@
+"""`aecodec models`: models as tables, JSON and plain ONNX files."""
+
+import json
+from pathlib import Path
+
+from aecodec.api.reader import Reader
+from aecodec.cli.progress import say, size_text
+from aecodec.cli.tables import print_json, print_rows, print_table
+from aecodec.container.layout import MAGIC, MODEL_FILE
+from aecodec.errors import OutputExistsError, UsageError
+from aecodec.models.bundle import Bundle
+from aecodec.models.registry import installed, load_bundle
+
+
+def list_models() -> None:
+    """Name, id, family and size of each installed model."""
+    found = list(installed())
+    if not found:
+        say("no models are installed; fit one with `aecodec fit DATA -o MODEL.aecm`")
+        return
+    rows = []
+    for name, path in found:
+        bundle = Bundle.from_bytes(path.read_bytes())
+        m = bundle.manifest
+        tile, size = "x".join(map(str, m.tile)), size_text(path.stat().st_size)
+        rows.append([name, bundle.id[:12], m.family, tile, str(m.channels), size])
+    print_table(["name", "id", "family", "tile", "channels", "size"], rows)
+
+
+def show_model(bundle: Bundle, as_json: bool) -> None:
+    """A model's manifest."""
+    m = bundle.manifest
+    if as_json:
+        print_json({"id": bundle.id, **m.to_json()})
+        return
+    rows = {
+        "id": bundle.id,
+        "family": f"{m.family}, {'exact' if m.exact else 'not exact'}",
+        "tile": f"{'x'.join(map(str, m.tile))} (steps, channels, rows, columns), fitted with axes {m.axes!r}",
+        "latents": f"{m.latents} per tile in {len(m.bands)} bands",
+        "channels": str(m.channels),
+        "reference": "x".join(map(str, m.reference)) if m.reference else "none",
+        "provenance": ", ".join(f"{key}: {value}" for key, value in m.provenance.items()),
+    }
+    print_rows("model", rows)
+
+
+def export_model(name: str, folder: Path, force: bool) -> None:
+    """Write manifest.json, encoder.onnx and decoder.onnx."""
+    if Path(name).is_file() and not is_model(name):
+        with Reader(name, threads=1) as reader:
+            if reader.model is None:
+                raise UsageError(f"{name} uses no model")
+            bundle = reader.model.bundle
+    else:
+        bundle = load_bundle(name)
+    parts = {
+        "manifest.json": json.dumps(bundle.manifest.to_json(), indent=2).encode(),
+        "decoder.onnx": bundle.decoder,
+        "encoder.onnx": bundle.encoder,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for part, data in parts.items():
+        if data is None:
+            continue
+        if (folder / part).exists() and not force:
+            raise OutputExistsError(f"{folder / part} exists; choose another folder with -o, or overwrite it with -f")
+        (folder / part).write_bytes(data)
+    say(f"{folder} : {', '.join(part for part, data in parts.items() if data is not None)}")
+
+
+def is_model(name: str) -> bool:
+    """True if a file begins as .aecm files do."""
+    path = Path(name)
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        head = file.read(len(MAGIC) + 3)
+    return head[: len(MAGIC)] == MAGIC and head[-1:] == MODEL_FILE
