@@ -19,8 +19,8 @@ from aecodec.packing.lossless import DIFFERENCED, PLAIN, SHUFFLED, STORED
 FOLDER = Path(__file__).parent / "golden"
 # Flags that files of each mode must show, each set somewhere and unset elsewhere.
 FLAGS = {
-    Mode.LATTICE: (lattice_mode.LATENTS, lattice_mode.CLASSES, lattice_mode.PER_CHANNEL),
-    Mode.LATENTS: (lattice_mode.CLASSES,),
+    Mode.LATTICE: (lattice_mode.LATENTS, lattice_mode.CLASSES, lattice_mode.CHECKSUM, lattice_mode.PER_CHANNEL),
+    Mode.LATENTS: (lattice_mode.CLASSES, lattice_mode.CHECKSUM),
     Mode.FLOATS: (float_mode.ORDERED, float_mode.CLASSES, float_mode.EXCEPTIONS),
     Mode.HIDDEN: (hidden_mode.PER_CHANNEL, hidden_mode.CLASSES, hidden_mode.EXCEPTIONS),
     Mode.PREDICTED: (predicted_mode.CLASSES, predicted_mode.EXCEPTIONS, predicted_mode.PER_CHANNEL, predicted_mode.CONSTANT),

@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,8 @@ FOLDER = Path(__file__).parent
 LARGEST = 16 << 10
 
 # kind, shape and dtype of the array; `compress` holds the arguments of aecodec.compress; `fit`, where there, those of a model,
-# fitted on the array, or on one of `fit_kind`.
+# fitted on the array, or on one of `fit_kind`; `inexact`: it does not claim to be exact, so that chunks
+# carry checksums, and has no predictor.
 RECIPES: dict[str, dict] = {
     "bytes-stored": {"kind": "noise", "shape": [40], "dtype": "<f8", "compress": {"axes": "t"}},
     "bytes-plain": {"kind": "repeats", "shape": [30, 50], "dtype": "|u1", "compress": {"axes": "tc", "max_error": 0}},
@@ -135,6 +137,25 @@ RECIPES: dict[str, dict] = {
         "fit": {"axes": "tyx", "tile": [1, 1, 8, 8], "reference": False, "max_error": 1},
         "compress": {"axes": "tyx", "max_error": 1},
     },
+    "float16": {"kind": "smooth", "shape": [3, 12, 14], "dtype": "<f2", "compress": {"axes": "tyx"}},
+    "float16-lattice": {"kind": "smooth", "shape": [3, 12, 14], "dtype": ">f2", "compress": {"axes": "tyx", "max_error": 0.5}},
+    "complex-lossless": {"kind": "smooth", "shape": [3, 12, 14], "dtype": "<c16", "compress": {"axes": "tyx"}},
+    "latents-lattice-checksum": {
+        "kind": "waves",
+        "shape": [6, 24, 32],
+        "dtype": "<f4",
+        "fit": {"axes": "tyx", "max_error": 0.5, "tile": [1, 1, 8, 8], "reference": False},
+        "inexact": True,
+        "compress": {"axes": "tyx", "max_error": 0.5},
+    },
+    "latents-checksum": {
+        "kind": "smooth",
+        "shape": [6, 24, 32],
+        "dtype": "<f4",
+        "fit": {"axes": "tyx", "tile": [1, 1, 8, 8], "reference": False},
+        "inexact": True,
+        "compress": {"axes": "tyx", "quality": 50},
+    },
     "highest-level": {
         "kind": "smooth",
         "shape": [6, 24, 32],
@@ -234,6 +255,10 @@ def make(name: str) -> tuple[bytes, dict]:
         model = aecodec.fit(
             array_of(recipe.get("fit_kind", recipe["kind"]), tuple(recipe["shape"]), recipe["dtype"]), **recipe["fit"]
         )
+        if recipe.get("inexact"):
+            bundle = model.bundle
+            manifest = replace(bundle.manifest, exact=False, predictor=None)
+            model = aecodec.Model(replace(bundle, manifest=manifest, predictor=None).sealed())
     data = appended(array, recipe) if "append" in recipe else aecodec.compress(array, model, threads=1, **recipe["compress"])
     restored = aecodec.decompress(data)
     with Reader(data) as reader:
