@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from aecodec.axes import Axes
-from aecodec.errors import DtypeError
+from aecodec.errors import DtypeError, FormatError
 
 _KINDS = "biufc"
 
@@ -98,12 +98,14 @@ class ArraySpec:
         return np.ascontiguousarray(canonical).view(self.real_dtype)
 
     def from_canonical(self, canonical: np.ndarray) -> np.ndarray:
-        """The inverse of `to_canonical` for an array of exactly this spec."""
+        """The inverse of `to_canonical` for an array of exactly this spec; FormatError for bools that are neither."""
         if self.dtype.kind == "c":
             n, c, h, w = canonical.shape
             parts = np.ascontiguousarray(canonical.reshape(n, c // 2, 2, h, w).transpose(0, 1, 3, 4, 2))
             canonical = parts.view(self.dtype.newbyteorder("="))[..., 0]
         elif self.dtype.kind == "b":
+            if canonical.max(initial=0) > 1:
+                raise FormatError(f"bool array has a byte of {int(canonical.max())}, which is neither 0 nor 1")
             canonical = canonical.view(np.bool_)
         return self.axes.restore(canonical, self.shape)
 

@@ -114,7 +114,8 @@ def fidelity_from_options(
 
 
 def _checked_value(kind: str, value: Any) -> float | tuple[float, ...]:
-    if kind == "max_error" and isinstance(value, (list, tuple, np.ndarray)) and np.ndim(value) == 1 and len(value):
+    several = value.ndim == 1 if isinstance(value, np.ndarray) else isinstance(value, (list, tuple))
+    if kind == "max_error" and several and len(value):
         numbers = tuple(_number(v, kind) for v in value)
         worst = min(numbers)
     else:

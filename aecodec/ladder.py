@@ -17,11 +17,12 @@ _GUARD = 1.0 - 2.0**-40
 def rungs(error: float) -> np.ndarray:
     """Representatives in [1, 2) so that each value there is within relative `error` of one; float64, ascending."""
     ratio = (1.0 + error) / (1.0 - error)
-    low, found = 1.0, []
-    while low < 2.0:
-        found.append(min(low * (1.0 + error), 2.0))
-        low *= ratio
-    return np.array(found)
+    factors = np.full(int(0.35 / error) + 3, ratio)  # more than enough: log(ratio) is at least 2 * error
+    factors[0] = 1.0
+    low = np.multiply.accumulate(factors, out=factors)
+    found = low[: np.searchsorted(low, 2.0)]
+    found *= 1.0 + error
+    return np.minimum(found, 2.0, out=found)
 
 
 def lattice_error(error: float, dtype: np.dtype) -> float:

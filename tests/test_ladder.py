@@ -82,3 +82,12 @@ def test_magnitudes_come_back_within_the_relative_error_in_exact_arithmetic(valu
     restored = from_ladder(to_ladder(array, reduced), classify(array), reduced, array.dtype)
     for before, after in zip(array.tolist(), restored.tolist(), strict=True):
         assert abs(Fraction(before) - Fraction(after)) <= Fraction(error) * Fraction(before)
+
+
+@pytest.mark.parametrize("error", [1e-6, 3.3e-5, 0.01, 1 / 3, 0.7, 1 - 2**-53])
+def test_rungs_are_products_taken_one_after_the_other(error):
+    ratio, low, expected = (1.0 + error) / (1.0 - error), 1.0, []
+    while low < 2.0:
+        expected.append(min(low * (1.0 + error), 2.0))
+        low *= ratio
+    assert rungs(error).tolist() == expected

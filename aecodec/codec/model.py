@@ -25,6 +25,7 @@ from aecodec.runtime import SizedExecutor, load_executor
 from aecodec.tiling import Tiling
 
 _BATCH_VALUES = 1 << 17
+_MOST_PADDED, _LARGEST_SMALL = 256, 1 << 24  # what tiles may have for each value of an array, besides those of any
 Origin = tuple[int, int]  # row and column of the whole array at which a chunk begins
 
 
@@ -92,6 +93,13 @@ class Model:
             raise ModelError(
                 f"the array has {shape[1]} channel(s), the model {self.id[:12]} is for {expected}; check axes=, or fit a model"
             )
+        tiling = self.tiling(shape)
+        covered = tiling.count * max(self.manifest.latents, math.prod(tiling.tile))
+        if covered > _LARGEST_SMALL + _MOST_PADDED * math.prod(shape):
+            raise ModelError(
+                f"tiles {tiling.tile} of {self.manifest.latents} latents have {covered} values for an array of {shape}; "
+                f"at most {_MOST_PADDED} times as many are allowed"
+            )
         reference = self.manifest.reference
         if whole and reference is not None and shape[2:] != reference[1:]:
             raise ModelError(
@@ -122,15 +130,17 @@ class Model:
 
         The same bits everywhere for an exact model: what follows the decoder is one multiplication and one addition a value.
         """
-        factor = (np.array(self.manifest.scale) * self.manifest.latent_unit).reshape(1, -1, 1, 1)
+        with np.errstate(over="ignore"):  # here and below: of a model that is hostile, or not exact
+            factor = (np.array(self.manifest.scale) * self.manifest.latent_unit).reshape(1, -1, 1, 1)
         centre = self.centre(shape, origin)
         x_hat = np.empty(shape)
         for steps, tiles in self._blocks(shape):
             part = x_hat[steps]
             tiling = self.tiling(_four(part.shape))
             decoded = self._run(self._decoder, dequantize(symbols[tiles], step), np.empty((tiling.count, *tiling.tile)))
-            np.multiply(tiling.join(decoded), factor, out=part)
-            part += centre
+            with np.errstate(over="ignore", invalid="ignore"):
+                np.multiply(tiling.join(decoded), factor, out=part)
+                part += centre
         return x_hat
 
     def predict(self, inputs: Inputs, phase: Phase) -> np.ndarray:
@@ -176,7 +186,8 @@ class Model:
             raise ModelError(
                 f"rows and columns {shape[2:]} at {origin} lie outside the reference field of {self.manifest.reference}"
             )
-        return offset + part[None]
+        with np.errstate(over="ignore"):
+            return np.asarray(offset + part[None])
 
     def _run(self, executor: SizedExecutor, source: np.ndarray, target: np.ndarray) -> np.ndarray:
         """Fill `target` with what the graph makes of `source`, a batch of tiles at a time."""

@@ -157,6 +157,8 @@ def decode_predicted(
         raise FormatError(f"chunk uses unknown flags {flags:#x}")
     if model is None or model.manifest.predictor is None:
         raise ModelError("the chunk is predicted, but the file names no model with a predictor")
+    if 0 in shape:
+        raise FormatError(f"chunk of shape {shape} is predicted, but has no values")
     layout = model.manifest.predictor
     model.check_fits(shape, whole=False)
     steps = decode_steps(cursor, shape[1], bool(flags & PER_CHANNEL), dtype)

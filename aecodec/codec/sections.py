@@ -8,7 +8,7 @@ import xxhash
 from aecodec.errors import DriftError, FormatError
 from aecodec.ladder import NAN, NEGATIVE_INFINITY, POSITIVE_INFINITY
 from aecodec.lattice import LARGEST_INTEGER_STEP
-from aecodec.packing.stream import decode_stream, encode_repeats, encode_stream
+from aecodec.packing.stream import decode_stream, encode_repeats, encode_stream, positions
 from aecodec.packing.varint import Cursor, put_varint
 
 _REPEATS_LEVEL = 6
@@ -76,8 +76,7 @@ def encode_exceptions(array: np.ndarray, where: np.ndarray) -> bytes:
 def apply_exceptions(cursor: Cursor, array: np.ndarray) -> None:
     """Write the values that `encode_exceptions` kept into a contiguous `array`."""
     count = cursor.varint(array.size)
-    gaps = decode_stream(cursor, count)
-    where = np.cumsum(gaps, dtype=np.int64) + np.arange(count)
+    where = positions(decode_stream(cursor, count))
     if count and int(where[-1]) >= array.size:
         raise FormatError(f"exact value at position {int(where[-1])} of {array.size}")
     array.reshape(-1)[where] = cursor.array(array.dtype, count)

@@ -178,4 +178,8 @@ def decode_reference(part: bytes, manifest: Manifest, limits: Limits = DEFAULT_L
     cursor.end()
     if not np.isfinite(steps).all():
         raise ModelError("reference field has a step that is not finite")
-    return np.asarray(lorenzo_restore(residual, _SPATIAL_AXES)[0] * steps[:, None, None])
+    with np.errstate(over="ignore"):
+        values = np.asarray(lorenzo_restore(residual, _SPATIAL_AXES)[0] * steps[:, None, None])
+    if not np.isfinite(values).all():
+        raise ModelError("reference field has a value that is not finite")
+    return values

@@ -125,7 +125,7 @@ def decode_latents(cursor: Cursor, grid: tuple[int, int, int, int], bands: Bands
         parts = [grouped.take(index, count * width) for index, count in runs]
         if len(parts) == 1:
             symbols[:, columns] = parts[0].reshape(tiles, width)
-        else:
+        elif parts:
             symbols[order, columns] = np.concatenate(parts).reshape(tiles, width)
         return symbols[:, columns]
 

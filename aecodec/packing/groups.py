@@ -74,14 +74,15 @@ class GroupedSymbols:
         self._groups: list[np.ndarray] = []
         self._used = [0] * INDICES
         shape = [(cursor.varint(INDICES), cursor.varint(limit)) for _ in range(cursor.varint(INDICES))]
-        if sum(count for _, count in shape) > limit or sum(width for width, _ in shape) != INDICES:
+        widths = [width for width, _ in shape]
+        if sum(count for _, count in shape) > limit or sum(widths) != INDICES or not all(widths):
             raise FormatError(f"symbol groups {shape} do not cover {INDICES} scale indices and at most {limit} symbols")
         for width, count in shape:
             symbols = unzigzag(decode_stream(cursor, count))
             sizes = [cursor.varint(count) for _ in range(width - 1)]
             if sum(sizes) > count:
                 raise FormatError(f"symbol groups of {sizes} in a stream of {count}")
-            self._groups += np.split(symbols, np.cumsum(sizes, dtype=np.int64)) if width else []
+            self._groups += np.split(symbols, np.cumsum(sizes, dtype=np.int64))
 
     def take(self, index: int, count: int) -> np.ndarray:
         """The next `count` symbols with scale `index`, in whichever of int8, int16 and int32 the group needs."""

@@ -145,23 +145,23 @@ def _decode(cursor: Cursor, count: int, depth: int) -> np.ndarray:
     if op in LOW_BITS:
         bits = LOW_BITS[op]
         packed = np.frombuffer(cursor.take(packed_size(count, 8 // bits)), np.uint8)
-        low = unpack_digits(packed, 1 << bits, 8 // bits, count)
         high = _decode(cursor, count, depth + 1)
         wide = _narrow(high, (_maximum(high) + 1 << bits) - 1)
         values = np.left_shift(wide, bits)
-        values |= low
+        values |= unpack_digits(packed, 1 << bits, 8 // bits, count)
         return values
     if op == GAPS:
         return _decode_gaps(cursor, count, depth)
     if JOINT_FIRST <= op < JOINT_FIRST + len(JOINT):
         base, per_byte = JOINT[op - JOINT_FIRST]
         digits = unpack_digits(_leaf(cursor, packed_size(count, per_byte)), base, per_byte, count)
-        where = np.flatnonzero(digits == base - 1)
-        if not where.size:
+        is_escaped = digits == base - 1
+        number = int(np.count_nonzero(is_escaped))
+        if not number:
             return digits
-        escaped = _raised(_decode(cursor, where.size, depth + 1), base - 1)
+        escaped = _raised(_decode(cursor, number, depth + 1), base - 1)
         values = digits.astype(escaped.dtype, copy=False)
-        values[where] = escaped
+        values[np.flatnonzero(is_escaped)] = escaped  # wide, so made after the nodes below, not one for each of them
         return values
     raise FormatError(f"unknown stream layout {op}")
 
@@ -169,14 +169,21 @@ def _decode(cursor: Cursor, count: int, depth: int) -> np.ndarray:
 def _decode_gaps(cursor: Cursor, count: int, depth: int) -> np.ndarray:
     filled = cursor.varint(limit=count)
     gaps = _decode(cursor, filled, depth + 1)
+    # Checked before the values are decoded: gaps that fit leave less and less room below, or trees could double at every depth.
+    last = int(np.add.reduce(gaps, dtype=np.int64)) + filled - 1
+    if last >= count:
+        raise FormatError(f"stream of {count} values has one at position {last}")
     others = _raised(_decode(cursor, filled, depth + 1), 1)
-    where = np.cumsum(gaps, dtype=np.int64)
-    where += np.arange(filled)
-    if filled and int(where[-1]) >= count:
-        raise FormatError(f"stream of {count} values has one at position {int(where[-1])}")
     values = np.zeros(count, others.dtype)
-    values[where] = others
+    values[positions(gaps)] = others
     return values
+
+
+def positions(gaps: np.ndarray) -> np.ndarray:
+    """Where values are that have these many others before each of them; int64, rising."""
+    where = np.cumsum(gaps, dtype=np.int64)
+    where += np.arange(gaps.size)
+    return where
 
 
 def _put_leaf(out: bytearray, packed: np.ndarray) -> None:

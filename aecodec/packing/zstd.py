@@ -19,6 +19,8 @@ _FRAME = {
 _WITH_MAGIC = b"\x28\xb5\x2f\xfd"
 _UNKNOWN = -1
 _TUNED, _KEPT = 1 << 18, 1 << 14  # bytes
+_FIRST, _BLOCK = 1 << 20, 1 << 17  # bytes that are allocated unasked; that a block holds at the most
+_RAW, _REPEATED, _COMPRESSED = range(3)
 _local = threading.local()
 
 
@@ -92,9 +94,29 @@ def decompress(frame: bytes | memoryview, size: int) -> bytes:
         if declared not in (_UNKNOWN, size):
             # zstandard would allocate what the frame declares before it looks at the limit.
             raise FormatError(f"zstd frame declares {declared} bytes, {size} are expected")
+        if size > _FIRST and (most := most_bytes(memoryview(frame))) < size:
+            raise FormatError(f"zstd frame holds at most {most} bytes, {size} were declared")
         data = decoder.decompress(frame, max_output_size=max(size, 1), allow_extra_data=False)
     except zstandard.ZstdError as error:
         raise FormatError(f"damaged zstd frame of {len(frame)} bytes: {error}") from None
     if len(data) != size:
         raise FormatError(f"zstd frame holds {len(data)} bytes, {size} were declared")
     return data
+
+
+def most_bytes(frame: memoryview) -> int:
+    """Bytes that the blocks of a frame hold at the most: known before anything is allocated for them (RFC 8878, section 3.1.1)."""
+    if not len(frame):
+        return 0
+    descriptor = frame[0]
+    single = descriptor >> 5 & 1
+    at = 1 + (1 - single) + (0, 1, 2, 4)[descriptor & 3] + (single, 2, 4, 8)[descriptor >> 6]
+    most = 0
+    while at + 3 <= len(frame):
+        header = int.from_bytes(frame[at : at + 3], "little")
+        kind, size = header >> 1 & 3, header >> 3
+        most += _BLOCK if kind == _COMPRESSED else size
+        at += 3 + (1 if kind == _REPEATED else size)
+        if header & 1:
+            break
+    return most

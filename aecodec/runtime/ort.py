@@ -40,7 +40,8 @@ class OrtRun:
         available = onnxruntime.get_available_providers()
         chosen = [name for name in wanted if name in available]
         try:
-            return onnxruntime.InferenceSession(graph, options, providers=chosen)
+            # Falling back, from CUDA alone, is announced on the screen.
+            return onnxruntime.InferenceSession(graph, options, providers=chosen, enable_fallback=int(len(chosen) > 1))
         except Exception as error:  # noqa: BLE001  # onnxruntime's own exceptions share no public base class
             raise ModelError(f"ONNX Runtime cannot load the model: {str(error)[:300]}") from None
 
