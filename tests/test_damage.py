@@ -20,7 +20,7 @@ import aecodec
 from aecodec.codec.chunk import Mode
 from aecodec.errors import FormatError
 
-CASES = {"model-part-flip": 700, "model-parts": 700, "manifest": 700, "model-file": 700}
+CASES = {"model-part-flip": 400, "model-parts": 500, "manifest": 500, "model-file": 500}
 USUAL = 1500
 
 

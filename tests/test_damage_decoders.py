@@ -6,10 +6,12 @@ import io
 import numpy as np
 import onnx
 import pytest
+from damage import files
 from damage.judge import SOUND, judge
 
 import aecodec
 from aecodec.codec.chunk import ChunkCoder
+from aecodec.container.layout import create_end
 from aecodec.container.writer import ContainerWriter
 from aecodec.errors import FidelityError, FormatError, ModelError
 from aecodec.fidelity import Fidelity
@@ -84,6 +86,17 @@ def test_a_bool_that_is_neither_true_nor_false_is_refused():
     with pytest.raises(FormatError) as caught:
         aecodec.decompress(out.getvalue())
     assert str(caught.value) == "bool array has a byte of 2, which is neither 0 nor 1"
+
+
+def test_an_end_that_names_no_index_is_scanned_past():
+    array = np.arange(6.0)
+    data = aecodec.compress(array, axes="t")
+    prefix, records = files.split(data)
+    assert records[-1].kind == files.END
+    end = create_end(0, len(data))
+    damaged = files.joined(prefix, [*records[:-1], files.Record(files.END, end)], index=False)
+    assert len(damaged) == len(data)
+    assert np.array_equal(aecodec.decompress(damaged), array)
 
 
 def test_tiles_far_larger_than_the_array_are_refused(plain):
