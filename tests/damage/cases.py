@@ -14,6 +14,7 @@ import numpy as np
 
 import aecodec
 from aecodec.codec.chunk import ChunkCoder
+from aecodec.limits import Limits
 from aecodec.models.bundle import Bundle
 
 from . import change, files
@@ -24,15 +25,9 @@ _END_MAGIC = b"AECEND\r\n"
 _DTYPES = ("f2", "f4", "f8", "u1", "i1", "i2", "u2", "i4", "u4", "i8", "u8")
 _SIZES = (0, 1, 2, 3, 5, 16, 40, 70)
 _SYNC = b"\xe7REC"
-try:
-    from aecodec.limits import Limits
-
-    # Above all samples, and low enough that an attacker's header that stays below it costs a test little.
-    SMALL = Limits(chunk_bytes=1 << 18, array_bytes=1 << 20, model_bytes=1 << 20, reference_values=1 << 17)
-    OPTIONS: dict[str, Any] = {"limits": SMALL}
-    _DECLARED = 1 << 18
-except ImportError:
-    OPTIONS, _DECLARED = {}, 1 << 24
+# Above all samples, and low enough that an attacker's header that stays below it costs a test little.
+OPTIONS = {"limits": Limits(chunk_bytes=1 << 18, array_bytes=1 << 20, model_bytes=1 << 20, reference_values=1 << 17)}
+_DECLARED = 1 << 18  # values that attackers' headers may declare within these limits
 
 
 @dataclass(frozen=True)
