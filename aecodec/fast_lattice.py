@@ -117,6 +117,8 @@ def restored_values(
         return from_lattice(lorenzo_restore(residual, mask), steps, dtype, base)
     planes, along_rows, along_columns = view
     values = np.empty(planes, dtype)
+    if not values.size:
+        return values.reshape(residual.shape)
     scale = _plane_steps(steps, residual.shape, planes)
     bases = None if base is None else base.reshape(planes)
     for group, band, indices in restored_blocks(residual.reshape(planes), along_rows, along_columns):

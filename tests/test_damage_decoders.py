@@ -77,6 +77,14 @@ def test_a_predicted_chunk_without_values_is_refused(model, shape):
         coder("f4", model).decode(body, shape)
 
 
+@pytest.mark.parametrize("shape", [(100, 0, 1, 1), (0, 3, 2, 2), (2, 3, 0, 2)])
+@pytest.mark.parametrize("axes", [0, 1, 15])
+def test_a_lattice_of_no_values_is_an_empty_array(shape, axes):
+    body = b"\2\0" + np.float64(1).tobytes() + bytes([axes]) + b"\2\0\0"
+    for dtype in ("f4", "i2"):
+        assert coder(dtype).decode(body, shape).shape == shape
+
+
 def test_a_bool_that_is_neither_true_nor_false_is_refused():
     out = io.BytesIO()
     writer = ContainerWriter(out)

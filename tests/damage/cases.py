@@ -23,6 +23,7 @@ from .samples import Body, ModelSample, Sample, arrays, bodies, models
 
 _END_MAGIC = b"AECEND\r\n"
 _DTYPES = ("f2", "f4", "f8", "u1", "i1", "i2", "u2", "i4", "u4", "i8", "u8")
+_LARGEST = 1 << 18
 _SIZES = (0, 1, 2, 3, 5, 16, 40, 70)
 _SYNC = b"\xe7REC"
 # Above all samples, and low enough that an attacker's header that stays below it costs a test little.
@@ -142,6 +143,8 @@ def _body_elsewhere(body: Body, number: int) -> Verdict:
     shape = list(body.shape)
     for axis in random.integers(0, 4, random.integers(0, 4)).tolist():
         shape[axis] = int(random.choice(_SIZES))
+    while int(np.prod(shape)) > _LARGEST:
+        shape[int(np.argmax(shape))] = 3
     n, c, h, w = shape
     dtype = np.dtype(str(random.choice(_DTYPES))) if random.integers(2) else body.coder.dtype
     coder = ChunkCoder(dtype, body.coder.fidelity, body.coder.model)
