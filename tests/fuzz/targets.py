@@ -17,7 +17,7 @@ from aecodec.codec.hidden import read_lattice
 from aecodec.codec.integers import decode_integers
 from aecodec.codec.sections import apply_exceptions, decode_classes, decode_steps
 from aecodec.container.layout import MODEL_FILE, parse_end, parse_frame, parse_index, parse_json, parse_prefix
-from aecodec.container.reader import RecordSplitter
+from aecodec.container.splitter import RecordSplitter
 from aecodec.errors import AecodecError
 from aecodec.fidelity import Fidelity
 from aecodec.models.exact import prove_exact
