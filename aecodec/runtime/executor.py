@@ -1,5 +1,6 @@
 """Choosing who runs a graph."""
 
+import os
 import threading
 import warnings
 from collections.abc import Callable
@@ -67,7 +68,7 @@ class LazyExecutor:
     def __init__(self, graph: bytes, provider: str, threads: int, arena: bool = False) -> None:
         self.provider = provider
         self._arguments = (graph, provider, threads, arena)
-        self._lock = threading.Lock()
+        self._lock, self._home = threading.Lock(), os.getpid()
         self._run: Callable[..., np.ndarray] | None = None
         self._process = -1
 
@@ -79,12 +80,10 @@ class LazyExecutor:
 
     def run(self, *arrays: np.ndarray) -> np.ndarray:
         """The graph's output for its inputs, in the graph's order."""
-        import os
-
         run = self._run
         if run is None or self._process != os.getpid():
-            if self._process not in (-1, os.getpid()):
-                self._lock = threading.Lock()  # another thread may have held it at the fork
+            if self._home != os.getpid():  # another thread may have held the lock at the fork
+                self._lock, self._home = threading.Lock(), os.getpid()
             with self._lock:
                 if self._run is None or self._process != os.getpid():
                     self._run, self.provider = _build(*self._arguments)
