@@ -57,7 +57,9 @@ class Header:
             raise FormatError("header names a model by something other than a SHA-256")
         try:
             axes = parse_axes(letters, len(shape))
-            sizes = [0 if size is None and i == axes.stream else size for i, size in enumerate(shape)]
+            if axes.stream is not None and shape[axes.stream] is not None:
+                raise FormatError(f"header has shape {str(shape)[:80]}; the size along the stream axis must be null")
+            sizes = [0 if i == axes.stream else size for i, size in enumerate(shape)]
             if not all(type(size) is int and 0 <= size < _MAX_SIZE for size in sizes):
                 raise FormatError(f"header has shape {str(shape)[:80]}; sizes must be whole numbers of 0 or more")
             header = cls(ArraySpec(checked_dtype(dtype), axes, tuple(sizes)), Fidelity.from_json(fidelity), model_id)

@@ -33,6 +33,15 @@ RECIPES: dict[str, dict] = {
     "bool": {"kind": "sparse", "shape": [60, 50], "dtype": "|b1", "compress": {"axes": "yx"}},
     "constant": {"kind": "constant", "shape": [4, 3, 8, 8], "dtype": "<f2", "compress": {"axes": "tcyx", "max_error": 0.1}},
     "no-dimensions": {"kind": "constant", "shape": [], "dtype": "<f8", "compress": {"axes": ""}},
+    "chained-index": {
+        "kind": "smooth",
+        "shape": [10, 6, 8],
+        "dtype": "<f4",
+        "append": [8, 9],
+        "flush": 1,
+        "compress": {"axes": "tyx", "max_error": 0.5},
+    },
+    "joined": {"kind": "smooth", "shape": [6, 12, 16], "dtype": "<i2", "join": [2, 5], "compress": {"axes": "tyx"}},
     "empty": {"kind": "noise", "shape": [5, 0, 3], "dtype": "<i4", "compress": {"axes": "tcy"}},
     "lattice": {"kind": "smooth", "shape": [6, 24, 32], "dtype": "<f4", "compress": {"axes": "tyx", "max_error": 0.1}},
     "lattice-lossless-integers": {"kind": "smooth", "shape": [3, 24, 32], "dtype": ">i2", "compress": {"axes": "tyx"}},
@@ -259,7 +268,13 @@ def make(name: str) -> tuple[bytes, dict]:
             bundle = model.bundle
             manifest = replace(bundle.manifest, exact=False, predictor=None)
             model = aecodec.Model(replace(bundle, manifest=manifest, predictor=None).sealed())
-    data = appended(array, recipe) if "append" in recipe else aecodec.compress(array, model, threads=1, **recipe["compress"])
+    if "append" in recipe:
+        data = appended(array, recipe)
+    elif "join" in recipe:
+        parts = np.split(array, recipe["join"])
+        data = b"".join(aecodec.compress(part, model, threads=1, **recipe["compress"]) for part in parts)
+    else:
+        data = aecodec.compress(array, model, threads=1, **recipe["compress"])
     restored = aecodec.decompress(data)
     with Reader(data) as reader:
         heads = [bytes(reader.container.chunk(i).body[:2]).hex() for i in range(reader.container.index.starts.size)]
@@ -273,12 +288,14 @@ def make(name: str) -> tuple[bytes, dict]:
 
 
 def appended(array: np.ndarray, recipe: dict) -> bytes:
-    """A file that was written, closed and appended to."""
+    """A file that was written, in chunks of `flush` steps if the recipe has it, closed and appended to."""
     out = io.BytesIO()
     for i, slab in enumerate(np.split(array, recipe["append"])):
         options = recipe["compress"] if i == 0 else {}
         with aecodec.open(out, "a" if i else "w", model=False, threads=1, **options) as f:
-            f.write(slab)
+            for part in np.array_split(slab, -(-len(slab) // recipe.get("flush", len(slab)))):
+                f.write(part)
+                f.flush()
     return out.getvalue()
 
 
