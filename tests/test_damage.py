@@ -65,7 +65,7 @@ def test_the_samples_are_read_to_what_they_hold_by_every_way_of_reading():
 
 
 def test_files_put_together_again_are_the_files():
-    for sample in arrays():
+    for sample in (sample for sample in arrays() if sample.parts == 1):
         assert aecodec.decompress(files.joined(*files.split(sample.data)), provider="cpu").tobytes() == sample.array.tobytes()
     for model in models():
         parsed = files.ModelFile.parse(model.data)

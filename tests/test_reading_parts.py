@@ -78,8 +78,17 @@ def test_a_part_that_was_cut_off_keeps_its_chunks_before_a_whole_one(lost):
     kept = min(12, 5 * chunks)
     with aecodec.open(io.BytesIO(cut + FILES[2])) as f:
         assert not f.complete
+        assert len(f) == kept + len(C)
+        assert np.array_equal(f[:kept], A[:kept])
+        for read in (lambda: f[kept:], lambda: f[kept], lambda: f[[0, kept]], f.read, lambda: list(f)):
+            with pytest.raises(
+                MissingError, match=f"lost its end, so that an unknown number of steps is missing before step {kept} "
+            ):
+                read()
+    with aecodec.open(io.BytesIO(cut + FILES[2]), on_error="skip") as f:
         assert np.array_equal(f[:], np.concatenate([A[:kept], C]))
-    with pytest.raises(TruncatedError):
+        assert np.array_equal(f.read(), f[:])
+    with pytest.raises(FormatError):
         aecodec.decompress(cut + FILES[2])
     with pytest.raises(FormatError):
         streamed(cut + FILES[2], 1000)

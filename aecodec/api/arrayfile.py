@@ -15,6 +15,7 @@ from aecodec.errors import ChecksumError, FormatError, MissingError, TruncatedEr
 from aecodec.limits import Limits
 
 Ranges = list[tuple[int, int]]
+_REMEDY = 'read the rest with on_error="skip", or save it to a new file with `aecodec recover`'
 
 
 class ArrayFile:
@@ -79,6 +80,22 @@ class ArrayFile:
         headless = [(int(starts[n]), int(starts[n + 1])) for n, header in enumerate(self.headers) if header is None]
         return merged([*map(tuple, self.container.gaps().tolist()), *headless])
 
+    @cached_property
+    def certain(self) -> int:
+        """Steps before this one are where they were written: behind a part that lost its end an unknown number is missing."""
+        torn = [n for n, part in enumerate(self.container.parts[:-1]) if not part.finished]
+        return int(self.container.part_starts[torn[0] + 1]) if torn else self.spec.length
+
+    def require_certain(self, stop: int) -> None:
+        """MissingError if steps up to `stop` are not all where they were written."""
+        if stop > self.certain:
+            raise MissingError(
+                f"a part of the file lost its end, so that an unknown number of steps is missing before step {self.certain} of "
+                f"{self.axis_name}; {_REMEDY}",
+                self.certain,
+                self.certain,
+            )
+
     def require(self, steps: range | np.ndarray) -> None:
         """MissingError if any of `steps` is known to be missing."""
         if not self.missing or not len(steps):
@@ -107,8 +124,7 @@ class ArrayFile:
         what = f"chunk {chunk}, which holds {steps}, is damaged: {reason}"
         if chunk is None:
             what = f"{steps} {'are' if self.spec.axes.stream is not None else 'is'} missing: no sound chunk is there"
-        remedy = 'read the rest with on_error="skip", or save it to a new file with `aecodec recover`'
-        return MissingError(f"{what}; {remedy}", start, stop, chunk)
+        return MissingError(f"{what}; {_REMEDY}", start, stop, chunk)
 
 
 def merged(ranges: Iterable[tuple[int, int]]) -> Ranges:

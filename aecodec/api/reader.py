@@ -133,6 +133,8 @@ class Reader(Described):
             try:
                 if start != at:
                     raise array.missing_error(at, start)
+                if self._on_error == "raise":
+                    array.require_certain(stop)
             except MissingError as error:
                 self._leave_out(error, left_out)
             at = stop
@@ -163,8 +165,10 @@ class Reader(Described):
         shape, stream = array.spec.shape, array.spec.axes.stream
         if out is not None and (out.shape != shape or not np.can_cast(self.dtype, out.dtype, "same_kind")):
             raise UsageError(f"out has shape {out.shape} and dtype {out.dtype}; the array has {shape} and {self.dtype}")
-        if array.missing and self._on_error == "raise":
-            raise array.missing_error(*array.missing[0])
+        if self._on_error == "raise":
+            if array.missing:
+                raise array.missing_error(*array.missing[0])
+            array.require_certain(array.spec.length)
         length = array.spec.length - sum(stop - start for start, stop in array.missing)
         if out is None:
             array.trust.check_array(array.spec.with_length(length).shape, self.dtype.itemsize)
@@ -201,6 +205,8 @@ class Reader(Described):
         if isinstance(items[place], slice):
             array.require(range(*items[place].indices(shape[stream])))
         wanted, items[place] = needed(items[place], shape[stream])
+        if self._on_error == "raise" and wanted.size:
+            array.require_certain(int(wanted[-1]) + 1)
         block = self._chunks.gather(array, wanted, stream)
         return np.asarray(block[tuple(items)])
 

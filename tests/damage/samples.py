@@ -31,6 +31,11 @@ class Sample:
     array: np.ndarray
 
     @property
+    def parts(self) -> int:
+        """How many files it was joined from."""
+        return self.data.count(b"\x89AEC\r\n\x1a\n")
+
+    @property
     def has_model(self) -> bool:
         """True if a model is embedded, which makes a case cost ten times as much."""
         return any(record.kind == files.MODEL for record in files.split(self.data)[1])
