@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,7 @@ class ArraySpec:
             return np.dtype(f"f{self.dtype.itemsize // 2}")
         return np.dtype(np.uint8) if self.dtype.kind == "b" else self.dtype.newbyteorder("=")
 
-    @property
+    @cached_property
     def canonical_shape(self) -> tuple[int, int, int, int]:
         """(steps, channels, rows, columns)."""
         steps, channels, rows, columns = self.axes.canonical_shape(self.shape)

@@ -15,8 +15,10 @@ def quantize(y: np.ndarray, step: int, unit: float, limit: int) -> np.ndarray:
     top = symbol_limit(step, limit)
     with np.errstate(invalid="ignore", over="ignore"):
         symbols = np.rint(y * y.dtype.type(1.0 / (step * unit)))
+        np.clip(symbols, -(2.0**30), 2.0**30, out=symbols)
+        symbols[symbols != symbols] = 0  # NaN
         # A float32 bound may round up past the limit; the integer clip is what counts.
-        return np.clip(np.nan_to_num(np.clip(symbols, -(2.0**30), 2.0**30)).astype(np.int32), -top, top)
+        return np.clip(symbols.astype(np.int32), -top, top)
 
 
 def dequantize(symbols: np.ndarray, step: int) -> np.ndarray:

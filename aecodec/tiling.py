@@ -29,9 +29,9 @@ class Tiling:
 
     def split(self, array: np.ndarray) -> np.ndarray:
         """(steps, channels, rows, columns) -> (tiles, *tile). Padding repeats the edge, which costs the fewest symbols."""
-        padding = [(0, -n % t) for n, t in zip(self.shape, self.tile, strict=True)]
-        if any(after for _, after in padding):
-            array = np.pad(array, padding, mode="edge")
+        for axis, (n, t) in enumerate(zip(self.shape, self.tile, strict=True)):
+            if n % t:
+                array = array.take(np.minimum(np.arange(n + -n % t), n - 1), axis=axis)
         interleaved = [n for pair in zip(self.grid, self.tile, strict=True) for n in pair]
         return array.reshape(interleaved).transpose(0, 2, 4, 6, 1, 3, 5, 7).reshape(self.count, *self.tile)
 

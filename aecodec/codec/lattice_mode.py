@@ -5,7 +5,7 @@ byte; residual section; then the sections that the flags name.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -212,7 +212,7 @@ def _choose_latents(sample: _Chunk, model: Model, effort: Effort) -> LatentChoic
         left = residual_of(symbols, steps[0])
         if left is None:
             return LatentChoice(np.inf, 0, ResidualChoice(np.inf, 0, 0))
-        residual = _choose_residual(left, effort)
+        residual = _choose_residual(left, replace(effort, predictors=(0,)))
         bits = latents_bits(symbols, manifest.bands, steps[0] * manifest.latent_unit) + residual.bits
         return LatentChoice(bits, steps[0], residual)
     return choose_step(y, steps, latents, residual_of, effort.predictors, effort.cells)

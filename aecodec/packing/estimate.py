@@ -11,12 +11,15 @@ _STREAM_BITS = 70.0  # between a stream of its own and one shared with neighbour
 _SYMBOL_BITS = 4.0
 
 
-def grouped_bits(indices: np.ndarray, symbols: np.ndarray) -> float:
-    """Entropy of int32 `symbols` given their scale `indices` (same shape, uint8), with the cost of trees and framing."""
+def grouped_bits(indices: np.ndarray | None, symbols: np.ndarray) -> float:
+    """Entropy of int32 `symbols` given their scale `indices` (same shape, uint8; None: all the same), with trees and framing."""
     unsigned = zigzag(symbols)
-    clipped = np.minimum(unsigned, _BINS - 1).astype(np.uint16)
-    clipped += indices.astype(np.uint16) * np.uint16(_BINS)
-    table = np.bincount(clipped.reshape(-1), minlength=INDICES * _BINS).reshape(INDICES, _BINS)
+    clipped = np.minimum(unsigned, _BINS - 1)
+    groups = 1
+    if indices is not None:
+        clipped, groups = clipped.astype(np.uint16), INDICES
+        clipped += indices.astype(np.uint16) * np.uint16(_BINS)
+    table = np.bincount(clipped.reshape(-1), minlength=groups * _BINS).reshape(groups, _BINS)
     totals = table.sum(axis=1)
     coded = totals > table[:, 0]
     counts = table.reshape(-1)
@@ -42,8 +45,8 @@ def latents_bits(symbols: np.ndarray, bands: Bands, step: float) -> float:
 def residual_bits(residual: np.ndarray, size: int) -> float:
     """Estimated size of `encode_residual` of a 1-D int32 residual with this cell size."""
     if size == 0:
-        return grouped_bits(np.zeros(residual.shape, np.uint8), residual)
+        return grouped_bits(None, residual)
     indices = cell_indices(residual, size)
     side = side_information(indices).astype(np.int32)
     of_values = np.repeat(indices, size)[: residual.size]
-    return grouped_bits(np.zeros(side.shape, np.uint8), side) + grouped_bits(of_values, residual)
+    return grouped_bits(None, side) + grouped_bits(of_values, residual)
