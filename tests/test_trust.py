@@ -3,6 +3,8 @@
 import dataclasses
 import io
 import struct
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -290,3 +292,23 @@ def test_json_of_many_small_things_is_refused_before_it_is_parsed():
     with pytest.raises(LimitError, match="values, at most 8388608 are allowed"):
         parse_json(stored)
     assert parse_json(create_json({"a": [[1, 2]] * 1000})) == {"a": [[1, 2]] * 1000}
+
+
+def test_verify_and_recover_are_as_trusting_as_they_are_told(model, field, tmp_path):
+    data = aecodec.compress(field, model, "tcyx", max_error=0.5, embed_model=True)
+    assert aecodec.verify(data, allow_embedded_model=True).sound
+    with pytest.raises(ModelError, match="allow_embedded_model"):
+        aecodec.verify(data, allow_embedded_model=False)
+    assert aecodec.verify(data, model=model, allow_embedded_model=False).sound
+    with pytest.raises(LimitError, match="chunk_bytes"):
+        aecodec.verify(data, limits=aecodec.Limits(chunk_bytes=1000))
+    path, out = tmp_path / "x.aecz", tmp_path / "y.aecz"
+    path.write_bytes(data)
+    with pytest.raises(LimitError, match="header_bytes"):
+        aecodec.recover(path, out, limits=aecodec.Limits(header_bytes=10))
+    assert not out.exists()
+    assert aecodec.recover(path, out, allow_embedded_model=False).everything
+    run = [sys.executable, "-m", "aecodec", "verify", str(path), "--no-embedded-model"]
+    done = subprocess.run(run, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "--no-embedded-model" in done.stderr or "allow_embedded_model" in done.stderr

@@ -1,6 +1,5 @@
 """Slabs in, container bytes out: collects slabs into chunks, finds the model, encodes chunks on a pool of threads, in order."""
 
-import math
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,17 +9,16 @@ from typing import Any
 import numpy as np
 
 from aecodec.api.autofit import fitted_model, wants_fit
+from aecodec.api.chunking import check_writable, chunk_length
 from aecodec.api.header import Header
 from aecodec.api.options import Options
 from aecodec.api.trust import Trust
 from aecodec.axes import guess_axes, parse_axes
 from aecodec.canonical import ArraySpec, as_array
 from aecodec.codec.chunk import ChunkCoder
-from aecodec.codec.effort import effort_of
 from aecodec.codec.model import Model
 from aecodec.container.writer import ContainerWriter
 from aecodec.errors import FidelityError, UsageError
-from aecodec.limits import DEFAULT_LIMITS, Limits
 
 _UNSEEN = 16  # a stream that goes on is taken to be this many times what has been seen
 
@@ -244,28 +242,3 @@ class StreamEncoder:
     def _drain(self) -> None:
         start, length, future = self._queue.popleft()
         self._container.chunk(start, length, future.result())
-
-
-def check_writable(spec: ArraySpec, limits: Limits) -> None:
-    """LimitError for arrays that no reader with such limits would take."""
-    shape = spec.with_length(1).shape
-    size = math.prod(shape) * spec.dtype.itemsize
-    remedy = "name another axis t, z or y, so that its steps are smaller, or raise {name} in limits= here and for reading"
-    limits.check("chunk_bytes", size, f"one step of the stream axis has {math.prod(shape)} values, {size} bytes", remedy)
-    limits.check("dimensions", len(shape), f"the array has {len(shape)} dimensions", "reshape it")
-    remedy = "name the longest of the axes t or x instead of c"
-    limits.check("channels", spec.channels, f"axes={spec.axes.letters!r} make {spec.channels} channels of {shape}", remedy)
-
-
-def chunk_length(spec: ArraySpec, model: Model | None, level: int, limits: Limits = DEFAULT_LIMITS) -> int:
-    """Steps of the stream axis in a chunk: about as many values as the level has in one, in whole tiles, and within `limits`."""
-    if spec.axes.stream is None:
-        return 1
-    sample = max(1, math.prod(spec.with_length(1).canonical_shape))
-    length = max(1, effort_of(level).chunk_values // sample)
-    unit = 16 if spec.stream_axis != 0 else 1
-    if model is not None:
-        tile = model.manifest.tile[spec.stream_axis]
-        unit = tile // math.gcd(tile, spec.steps_per_sample) if spec.stream_axis == 0 else tile
-    most = max(1, limits.chunk_bytes // (sample * spec.real_dtype.itemsize))
-    return min(most, max(unit, round(length / unit) * unit))

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 from aecodec.api.arrayfile import ArrayFile, Ranges, merged, steps_text
 from aecodec.api.decoding import decode_chunk, part_coder
 from aecodec.api.header import Header
-from aecodec.api.trust import DEFAULT_TRUST
+from aecodec.api.trust import Trust
 from aecodec.codec.chunk import ChunkCoder, Mode
 from aecodec.container.durable import replace_durably
 from aecodec.container.layout import ARRAY_FILE, PREFIX_SIZE, Kind, create_prefix
@@ -20,6 +20,7 @@ from aecodec.container.records import Chunk, Records
 from aecodec.container.source import Source, open_source
 from aecodec.container.writer import ContainerWriter, Sink
 from aecodec.errors import FormatError, MissingError, NotAecodecError, OutputExistsError, UsageError
+from aecodec.limits import DEFAULT_LIMITS, Limits
 from aecodec.packing.lossless import encode_bytes
 
 _NAMED_RANGES = 10_000  # in the new file's metadata, whose record is bounded
@@ -52,7 +53,12 @@ class Recovery:
 
 
 def recover(
-    source: str | os.PathLike[str] | bytes | BinaryIO, target: str | os.PathLike[str] | BinaryIO, *, overwrite: bool = False
+    source: str | os.PathLike[str] | bytes | BinaryIO,
+    target: str | os.PathLike[str] | BinaryIO,
+    *,
+    overwrite: bool = False,
+    limits: Limits | None = None,
+    allow_embedded_model: bool = True,
 ) -> Recovery:
     """Write all that is sound in `source` to a new file `target`; nothing is decoded, and no model is needed.
 
@@ -60,12 +66,15 @@ def recover(
     the damaged file, in the new one's metadata as `recovered`. Parts stay parts. Only where chunks depend on their place (a
     model, and a stream of rows or columns) those behind a gap are decoded, and stored as plain bytes.
 
+    `limits` and `allow_embedded_model` are as in `open`.
+
     Raises MissingError if no chunk is sound, ChecksumError if the header is damaged, OutputExistsError if the target exists
     and `overwrite` is not set.
     """
+    trust = Trust(limits or DEFAULT_LIMITS, allow_embedded_model)
     opened = open_source(source)
     try:
-        file = ArrayFile(_opened(opened))
+        file = ArrayFile(_opened(opened, trust.limits), trust)
         name = Path(os.fsdecode(source)).name if isinstance(source, (str, os.PathLike)) else None
         plans = [_Plan(file, number, name) for number in range(len(file.headers))]
         kept = merged((start, stop) for plan in plans for start, stop in plan.kept)
@@ -106,6 +115,7 @@ class _Plan:
         """The part again, as far as it is sound."""
         preamble = self.part.preamble
         writer = ContainerWriter(sink)
+        writer.limits = self._file.trust.limits
         writer.begin(preamble.header, preamble.model, self._metadata())
         at = 0
         coder: ChunkCoder | None = None
@@ -114,7 +124,7 @@ class _Plan:
             body = bytes(chunk.body)
             assert self.header is not None
             if at != chunk.start and self.header.model_id is not None and self.header.spec.stream_axis != 0:
-                coder = coder or part_coder(self.header, preamble, None, "auto", DEFAULT_TRUST)
+                coder = coder or part_coder(self.header, preamble, None, "auto", self._file.trust)
                 body = _placeless(chunk, self.header, coder)
             writer.chunk(at, chunk.count, body)
             at += chunk.count
@@ -143,17 +153,17 @@ def _placeless(chunk: Chunk, header: Header, coder: ChunkCoder) -> bytes:
     return bytes([Mode.BYTES]) + encode_bytes(canonical, _LEVEL)
 
 
-def _opened(source: Source) -> ContainerReader:
+def _opened(source: Source, limits: Limits) -> ContainerReader:
     """The file; if only its magic is damaged, as if that were not."""
     try:
-        return ContainerReader(source)
+        return ContainerReader(source, limits)
     except NotAecodecError:
         try:
-            Records(source, source.size()).expect(PREFIX_SIZE, Kind.HEADER)
+            Records(source, source.size(), limits).expect(PREFIX_SIZE, Kind.HEADER)
         except FormatError:
             pass
         else:
-            return ContainerReader(_Mended(source))
+            return ContainerReader(_Mended(source), limits)
         raise
 
 

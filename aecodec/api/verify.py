@@ -12,12 +12,14 @@ from aecodec.api.compare import Comparison, overall_psnr
 from aecodec.api.decoding import ahead
 from aecodec.api.options import ModelLike
 from aecodec.api.reader import Reader
+from aecodec.api.trust import Trust
 from aecodec.container.layout import PREFIX_SIZE, Kind
 from aecodec.container.parts import Part
 from aecodec.container.reader import ContainerReader
 from aecodec.container.records import Records
 from aecodec.container.walk import Beginning, Cut, Damage, Walk
 from aecodec.errors import AecodecError, FormatError, UsageError
+from aecodec.limits import DEFAULT_LIMITS, Limits
 
 
 @dataclass(frozen=True)
@@ -67,14 +69,18 @@ def verify(
     model: ModelLike = None,
     provider: str = "auto",
     threads: int | None = None,
+    limits: Limits | None = None,
+    allow_embedded_model: bool = True,
 ) -> Verdict:
     """Check every record and decode every chunk; with `original` (same shape and dtype), hold each value against its promise.
+
+    The keyword arguments are those of `open`; a Reader brings its own.
 
     Damage is in the verdict and does not stop the search for more. Raises what opening raises: NotAecodecError, ModelError,
     ChecksumError where the only header is damaged; UsageError if the original is of another kind.
     """
     if not isinstance(source, Reader):
-        with Reader(source, model, provider, threads) as reader:
+        with Reader(source, model, provider, threads, Trust(limits or DEFAULT_LIMITS, allow_embedded_model)) as reader:
             return verify(reader, original)
     reader = source
     file = reader.array_file

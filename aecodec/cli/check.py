@@ -2,6 +2,7 @@
 
 from aecodec.api.reader import Reader
 from aecodec.api.recover import lost_text, recover
+from aecodec.api.trust import Trust
 from aecodec.api.verify import Verdict, verify
 from aecodec.cli.inputs import STDIO, parse_dtype, parse_shape, read_source
 from aecodec.cli.outputs import refuse_existing, seekable
@@ -14,11 +15,11 @@ def verify_file(
     name: str,
     against: str | None,
     raw: tuple[str | None, str | None],
-    settings: tuple[str | None, str, int | None],
+    settings: tuple[str | None, str, int | None, Trust],
     quiet: bool,
     as_json: bool = False,
 ) -> bool:
-    """Verify and report; True if the file is sound. `settings`: model, provider, threads."""
+    """Verify and report; True if the file is sound. `settings`: model, provider, threads, trust."""
     with seekable(name) as source, Reader(source, *settings) as reader:
         original = None
         if against is not None:
@@ -49,13 +50,14 @@ def _report(name: str, verdict: Verdict, quiet: bool) -> None:
         say(f"{name} : sound, {verdict.chunks} chunk(s), {found}", quiet)
 
 
-def recover_file(name: str, output: str, force: bool, quiet: bool, as_json: bool = False) -> None:
+def recover_file(name: str, output: str, trust: Trust, force: bool, quiet: bool, as_json: bool = False) -> None:
     """Write what is sound of one file to another and say what was lost."""
     if output == STDIO:
         raise UsageError("recover writes a file: name it with -o")
     refuse_existing(output, force)
     with seekable(name) as source:
-        recovery = recover(source, output, overwrite=force)
+        allowed = trust.allow_embedded_model
+        recovery = recover(source, output, overwrite=force, limits=trust.limits, allow_embedded_model=allowed)
     if as_json:
         print_json(recovery.to_json())
         return
