@@ -8,7 +8,8 @@ import numpy as np
 from aecodec.canonical import fill_missing
 from aecodec.codec.effort import Effort
 from aecodec.codec.equivalent import shares
-from aecodec.codec.lattice_mode import CHECKSUM, CLASSES, decode_symbols, encode_symbols
+from aecodec.codec.latent_coding import CodedLatents, LatentCoder, decode_latent_section
+from aecodec.codec.lattice_mode import CHECKSUM, CLASSES
 from aecodec.codec.model import Model, Origin
 from aecodec.codec.sections import (
     check_output,
@@ -21,7 +22,6 @@ from aecodec.codec.sections import (
 from aecodec.errors import FormatError
 from aecodec.fidelity import Fidelity
 from aecodec.packing.varint import Cursor, put_section, put_varint
-from aecodec.quantizer import quantize
 
 _BISECTIONS = 12
 
@@ -30,27 +30,25 @@ def encode_latents_only(array: np.ndarray, fidelity: Fidelity, model: Model, eff
     """Canonical `array` -> body; None if the PSNR asked for is out of the model's reach."""
     classes = non_finite_classes(array)
     values = array if classes is None else fill_missing(array)
-    y = model.latents(values, origin)
+    coder = LatentCoder(model, values, origin)
     manifest = model.manifest
     if fidelity.kind == "quality":
         relative = float(np.sqrt(np.mean((fidelity.spans(array.shape[1]) / np.array(manifest.scale)) ** 2)))
         step = max(1, round(fidelity.relative_step() * relative / manifest.latent_unit))
         step = min(step, manifest.latent_limit)
-        symbols, restored = _attempt(y, step, model, values, origin)
+        coded = coder.code(step)
     else:
-        found = _largest_step(y, fidelity.allowed_rms(array.shape[1]), model, values, array, origin)
-        if found is None:
-            return None
-        step, symbols, restored = found
+        coded = _largest_step(coder, fidelity.allowed_rms(array.shape[1]), array)
+    if coded is None:
+        return None
     flags = (CLASSES if classes is not None else 0) | (0 if manifest.exact else CHECKSUM)
     body = bytearray([flags])
-    put_varint(body, step)
-    n, c, h, w = array.shape
-    put_section(body, encode_symbols(symbols, model, (n, c, h, w), step, effort.thorough))
+    put_varint(body, coded.step)
+    put_section(body, coded.pack(effort.thorough))
     if classes is not None:
         put_section(body, encode_classes(classes))
     if flags & CHECKSUM:
-        body += output_checksum(restored)
+        body += output_checksum(_cast(coded.x_hat, values.dtype))
     return bytes(body)
 
 
@@ -61,7 +59,7 @@ def decode_latents_only(
     flags = cursor.byte()
     if flags & ~(CLASSES | CHECKSUM):
         raise FormatError(f"chunk uses unknown flags {flags:#x}")
-    array = _cast(decode_symbols(cursor, model, shape, origin), dtype)
+    array = _cast(decode_latent_section(cursor, model, shape, origin), dtype)
     classes = decode_classes(cursor.section(), shape) if flags & CLASSES else None
     if flags & CHECKSUM:
         check_output(cursor, array)
@@ -69,13 +67,6 @@ def decode_latents_only(
         put_back(array, classes)
     cursor.end()
     return array
-
-
-def _attempt(y: np.ndarray, step: int, model: Model, values: np.ndarray, origin: Origin) -> tuple[np.ndarray, np.ndarray]:
-    """(symbols, restored array) with one latent step."""
-    symbols = quantize(y, step, model.manifest.latent_unit, model.manifest.latent_limit)
-    n, c, h, w = values.shape
-    return symbols, _cast(model.reconstruct(symbols, step, (n, c, h, w), origin), values.dtype)
 
 
 def _cast(x_hat: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -87,18 +78,18 @@ def _cast(x_hat: np.ndarray, dtype: np.dtype) -> np.ndarray:
         return x_hat.astype(dtype)
 
 
-def _largest_step(
-    y: np.ndarray, allowed: np.ndarray, model: Model, values: np.ndarray, array: np.ndarray, origin: Origin
-) -> tuple[int, np.ndarray, np.ndarray] | None:
+def _largest_step(coder: LatentCoder, allowed: np.ndarray, array: np.ndarray) -> CodedLatents | None:
     """The largest latent step whose root mean square error is within `allowed` (channels,), by bisection on its logarithm."""
-    low, high = 0.0, np.log2(model.manifest.latent_limit)
+    low, high = 0.0, np.log2(coder.model.manifest.latent_limit)
     best = None
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
-        step = max(1, round(2.0**middle))
-        symbols, restored = _attempt(y, step, model, values, origin)
-        if shares(array, restored, allowed).max(initial=0.0) <= 1.0:
-            best, low = (step, symbols, restored), middle
+        coded = coder.code(max(1, round(2.0**middle)))
+        within = coded is not None and shares(array, _cast(coded.x_hat, coder.values.dtype), allowed).max(initial=0.0) <= 1.0
+        if within:
+            best, low = coded, middle
+        elif coded is None:  # only larger steps can be coded
+            low = middle
         else:
             high = middle
         if high - low < 0.02:

@@ -12,6 +12,7 @@ import numpy as np
 from aecodec.canonical import fill_missing
 from aecodec.codec.effort import Effort
 from aecodec.codec.fast_mode import encode_fast
+from aecodec.codec.latent_coding import LatentCoder, decode_latent_section
 from aecodec.codec.model import Model, Origin
 from aecodec.codec.sections import (
     apply_exceptions,
@@ -25,7 +26,7 @@ from aecodec.codec.sections import (
     output_checksum,
     put_back,
 )
-from aecodec.errors import FormatError, ModelError
+from aecodec.errors import FormatError
 from aecodec.fast_lattice import restored_values
 from aecodec.lattice import (
     from_lattice,
@@ -36,10 +37,10 @@ from aecodec.lattice import (
     within_bound,
 )
 from aecodec.models.search import LatentChoice, ResidualChoice, choose_residual, choose_step
-from aecodec.packing.contexts import decode_latents, decode_narrow_residual, encode_latents, encode_residual
+from aecodec.packing.contexts import decode_narrow_residual, encode_residual
 from aecodec.packing.estimate import latents_bits, residual_bits
 from aecodec.packing.varint import Cursor, put_section, put_varint
-from aecodec.quantizer import quantize, symbol_limit
+from aecodec.quantizer import quantize
 
 LATENTS, CLASSES, EXCEPTIONS, CHECKSUM, PER_CHANNEL = 1, 2, 4, 8, 16
 _ALL_FLAGS = LATENTS | CLASSES | EXCEPTIONS | CHECKSUM | PER_CHANNEL
@@ -91,7 +92,8 @@ def encode_lattice(
     choice = _choose(chunk, model, effort, most)
     if choice is None:
         return None
-    symbols, x_hat = _code_latents(chunk, model, choice.step) if choice.step and model is not None else (None, None)
+    coded = LatentCoder(model, values, origin).code(choice.step) if choice.step and model is not None else None
+    x_hat = coded.x_hat if coded is not None else None
     indices = chunk.indices(x_hat)
     if indices is None:
         return encode_lattice(array, errors, None, effort, origin, most) if x_hat is not None else None
@@ -99,15 +101,15 @@ def encode_lattice(
     stored, per_channel = encode_steps(steps)
     flags = PER_CHANNEL if per_channel else 0
     body = bytearray(stored)
-    if symbols is not None and model is not None:
-        flags |= LATENTS | (0 if model.manifest.exact else CHECKSUM)
+    if coded is not None:
+        flags |= LATENTS | (0 if coded.model.manifest.exact else CHECKSUM)
         put_varint(body, choice.step)
-        put_section(body, encode_symbols(symbols, model, chunk.shape, choice.step, effort.thorough))
+        put_section(body, coded.pack(effort.thorough))
     if classes is not None and (x_hat is not None or not choice.residual.predictor):
         indices = np.where(classes == 0, indices, np.int32(0))  # differences rather see the missing filled by their neighbours
     body.append(choice.residual.predictor)
-    coded = lorenzo_residual(indices, choice.residual.predictor).reshape(-1)
-    put_section(body, encode_residual(coded, choice.residual.cell, effort.thorough))
+    left = lorenzo_residual(indices, choice.residual.predictor).reshape(-1)
+    put_section(body, encode_residual(left, choice.residual.cell, effort.thorough))
 
     restored = from_lattice(indices, steps, array.dtype, x_hat)
     sound = within_bound(array, restored, errors)
@@ -133,7 +135,7 @@ def decode_lattice(
     steps = decode_steps(cursor, shape[1], bool(flags & PER_CHANNEL), dtype)
     x_hat = None
     if flags & LATENTS:
-        x_hat = decode_symbols(cursor, model, shape, origin)
+        x_hat = decode_latent_section(cursor, model, shape, origin)
     predictor = cursor.byte()
     if predictor > 15:
         raise FormatError(f"chunk names unknown predictor {predictor}")
@@ -150,36 +152,6 @@ def decode_lattice(
         apply_exceptions(cursor.section(), array)
     cursor.end()
     return array
-
-
-def encode_symbols(symbols: np.ndarray, model: Model, shape: tuple[int, int, int, int], step: int, thorough: bool) -> bytes:
-    """Symbols (tiles, latents) -> section."""
-    manifest = model.manifest
-    return encode_latents(symbols, model.tiling(shape).grid, manifest.bands, step * manifest.latent_unit, thorough)
-
-
-def decode_symbols(cursor: Cursor, model: Model | None, shape: tuple[int, int, int, int], origin: Origin) -> np.ndarray:
-    """Varint step and symbols section -> x_hat, float64 canonical of `shape`."""
-    if model is None:
-        raise ModelError("the chunk has latents, but the file names no model")
-    manifest = model.manifest
-    step = cursor.varint(manifest.latent_limit)
-    if step == 0:
-        raise FormatError("chunk has a latent step of 0")
-    model.check_fits(shape, whole=False)
-    section = cursor.section()
-    symbols = decode_latents(section, model.tiling(shape).grid, manifest.bands, step * manifest.latent_unit)
-    section.end()
-    if symbols.size and max(int(symbols.max()), -int(symbols.min())) > symbol_limit(step, manifest.latent_limit):
-        raise FormatError(f"a symbol times the step {step} is beyond the model's latent limit {manifest.latent_limit}")
-    return model.reconstruct(symbols, step, shape, origin)
-
-
-def _code_latents(chunk: _Chunk, model: Model, step: int) -> tuple[np.ndarray, np.ndarray]:
-    """(symbols, x_hat) of the whole chunk."""
-    y = model.latents(chunk.values, chunk.origin)
-    symbols = quantize(y, step, model.manifest.latent_unit, model.manifest.latent_limit)
-    return symbols, model.reconstruct(symbols, step, chunk.shape, chunk.origin)
 
 
 def _choose(chunk: _Chunk, model: Model | None, effort: Effort, most: float) -> LatentChoice | None:
@@ -206,6 +178,8 @@ def _choose_latents(sample: _Chunk, model: Model, effort: Effort) -> LatentChoic
     def residual_of(symbols: np.ndarray, step: int) -> np.ndarray | None:
         return sample.indices(model.reconstruct(symbols, step, sample.shape, sample.origin))
 
+    if model.maps is not None:
+        return _choose_coded(sample, LatentCoder(model, sample.values, sample.origin), steps, effort)
     y = model.latents(sample.values, sample.origin)
     if len(steps) == 1:
         symbols = quantize(y, steps[0], manifest.latent_unit, manifest.latent_limit)
@@ -216,6 +190,20 @@ def _choose_latents(sample: _Chunk, model: Model, effort: Effort) -> LatentChoic
         bits = latents_bits(symbols, manifest.bands, steps[0] * manifest.latent_unit) + residual.bits
         return LatentChoice(bits, steps[0], residual)
     return choose_step(y, steps, latents, residual_of, effort.predictors, effort.cells)
+
+
+def _choose_coded(sample: _Chunk, coder: LatentCoder, steps: list[int], effort: Effort) -> LatentChoice:
+    """The same where each step has latents of its own: by coding the sample."""
+    best = LatentChoice(np.inf, 0, ResidualChoice(np.inf, 0, 0))
+    for step in steps:
+        coded = coder.code(step)
+        left = sample.indices(coded.x_hat) if coded is not None else None
+        if coded is None or left is None:
+            continue
+        residual = _choose_residual(left, replace(effort, predictors=(0,)))
+        bits = 8 * len(coded.pack(False)) + residual.bits
+        best = min(best, LatentChoice(bits, step, residual), key=lambda choice: choice.bits)
+    return best
 
 
 def _choose_residual(indices: np.ndarray, effort: Effort) -> ResidualChoice:

@@ -3,13 +3,14 @@
 import math
 import os
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
 from aecodec.axes import Axes, guess_axes, parse_axes
 from aecodec.canonical import ArraySpec, as_array, fill_missing
+from aecodec.codec.maps import MapNetworks, from_map, from_tiles, in_tiles, to_map
 from aecodec.errors import ModelError
 from aecodec.limits import DEFAULT_LIMITS, Limits
 from aecodec.models.bundle import Bundle
@@ -17,6 +18,7 @@ from aecodec.models.exact import prove_exact
 from aecodec.models.graph_check import SizedGraph, check_coder, size_predictor
 from aecodec.models.manifest import Manifest
 from aecodec.models.predictor_check import check_predictor
+from aecodec.models.prior_layout import FINE, OUTPUT_FINE
 from aecodec.models.registry import is_shipped
 from aecodec.phase_inputs import Inputs
 from aecodec.phases import Phase
@@ -46,16 +48,22 @@ class Model:
 
         self._encoder: SizedExecutor | None = None
         self._predictor: SizedExecutor | None = None
-        self._decoder = executor(bundle.decoder, check_coder(bundle.decoder, "decoder", latents, manifest.tile, limits))
-        if bundle.encoder is not None:
-            self._encoder = executor(bundle.encoder, check_coder(bundle.encoder, "encoder", manifest.tile, latents, limits))
+        self.maps: MapNetworks | None = None  # the graphs of a model with a prior
+        if manifest.prior is not None:
+            # On CUDA a convolution may round: cuDNN may choose Winograd, FFT or TF32.
+            own = "reference" if provider == "reference" else "cpu"
+            self.maps = MapNetworks(bundle, partial(executor, provider=own, arena=True), limits)
+        else:
+            self._decoder = executor(bundle.decoder, check_coder(bundle.decoder, "decoder", latents, manifest.tile, limits))
+            if bundle.encoder is not None:
+                self._encoder = executor(bundle.encoder, check_coder(bundle.encoder, "encoder", manifest.tile, latents, limits))
         if bundle.predictor is not None and manifest.predictor is not None:
             sized = size_predictor(bundle.predictor, manifest.predictor, limits)
             check_predictor(bundle.predictor, manifest.predictor)
             # Never on CUDA: cuDNN may choose Winograd, FFT or TF32 for a convolution, and these round.
             exact = "reference" if provider == "reference" else "cpu"
             self._predictor = executor(bundle.predictor, sized, exact, arena=True)
-        if manifest.exact:
+        if manifest.exact and manifest.prior is None:
             prove_exact(bundle.decoder, manifest.latent_limit)
 
     @property
@@ -112,7 +120,14 @@ class Model:
         return Tiling(shape, self.manifest.tile)
 
     def latents(self, x: np.ndarray, origin: Origin = (0, 0)) -> np.ndarray:
-        """Canonical `x`, all finite -> latents, float32 (tiles, latents), in units of the model's scale."""
+        """Canonical `x`, all finite -> latents, float32 (tiles, latents), in units of the model's scale.
+
+        Of a model with a prior, whose latents differ with the quantizer's step, those of a step in the middle of its range.
+        """
+        if self.maps is not None:
+            step = self._middle_step
+            found = self.maps.encode(to_map(self.in_steps(x, step, origin), self.tiling(_four(x.shape))), step)
+            return in_tiles(found, x.shape) * np.float32(step * self.manifest.latent_unit)
         if self._encoder is None:
             raise ModelError(f"model {self.id[:12]} holds only a decoder; pass the full model to encode with it")
         working: Any = np.float32 if x.dtype.itemsize <= 4 and x.dtype not in (np.int32, np.uint32) else np.float64
@@ -141,6 +156,28 @@ class Model:
             with np.errstate(over="ignore", invalid="ignore"):
                 np.multiply(tiling.join(decoded), factor, out=part)
                 part += centre
+        return x_hat
+
+    @property
+    def _middle_step(self) -> int:
+        prior = self.manifest.prior
+        return prior.kinds[len(prior.kinds) // 2] if prior is not None and prior.kinds else 1
+
+    def in_steps(self, x: np.ndarray, step: int, origin: Origin = (0, 0)) -> np.ndarray:
+        """Canonical `x` as what a model with a prior sees: float32, the centre subtracted, in units of the step."""
+        unit = self.manifest.latent_unit * step
+        factor = (1.0 / (np.array(self.manifest.scale) * unit)).reshape(1, -1, 1, 1)
+        centre = self.centre(x.shape, origin)
+        if x.dtype.itemsize <= 2:  # whole numbers that float32 holds
+            return np.asarray((x - centre.astype(np.float32)) * factor.astype(np.float32))
+        return np.asarray(((x - centre) * factor).astype(np.float32))
+
+    def from_steps(self, output: np.ndarray, step: int, origin: Origin = (0, 0)) -> np.ndarray:
+        """The decoder's output of a model with a prior, canonical in 1/64 of a step -> x_hat, float64."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            factor = (np.array(self.manifest.scale) * self.manifest.latent_unit).reshape(1, -1, 1, 1) * (step / OUTPUT_FINE)
+            x_hat = np.multiply(output, factor)
+            x_hat += self.centre(output.shape, origin)
         return x_hat
 
     def predict(self, inputs: Inputs, phase: Phase) -> np.ndarray:
@@ -233,6 +270,13 @@ class Model:
         n, c, h, w = canonical_shape
         c = min(c, self.manifest.channels)
         limit = float(self.manifest.latent_limit)
+        if self.maps is not None:
+            step = self._middle_step
+            known = np.clip(np.rint(latents.astype(np.float64) * (FINE / (self.manifest.latent_unit * step))), -limit, limit)
+            tiling = self.tiling((n, c, h, w))
+            known = from_tiles(known.astype(np.float32), tiling)
+            x_hat = self.from_steps(from_map(self.maps.decode(known, step), tiling), step).astype(self._output_dtype)
+            return spec.from_canonical(x_hat) if spec else x_hat
         scaled = latents.reshape(-1, latents.shape[-1]).astype(np.float64) / self.manifest.latent_unit
         whole = np.clip(np.rint(scaled), -limit, limit)
         x_hat = self.reconstruct(whole, 1, (n, c, h, w)).astype(self._output_dtype)

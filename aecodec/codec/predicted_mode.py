@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aecodec.canonical import fill_missing
+from aecodec.codec.grouping import put_symbols, take_symbols
 from aecodec.codec.model import Model, Origin
 from aecodec.codec.sections import (
     apply_exceptions,
@@ -129,11 +130,11 @@ def _code_phases(
             exact -= np.clip(exact, -dead_zone, dead_zone)
         residual = np.rint(exact).astype(np.int32)
         if free is None:
-            _put(groups, residual.reshape(-1), index.reshape(-1))
+            put_symbols(groups, residual.reshape(-1), index.reshape(-1))
         else:
             skipped = targets(free, phase)
             residual[skipped] = 0
-            _put(groups, residual[~skipped], index[~skipped])
+            put_symbols(groups, residual[~skipped], index[~skipped])
         return residual
 
     run_phases(found, layout, spacing, model.predict, code)
@@ -186,10 +187,10 @@ def decode_predicted(
 
     def code(phase: Phase, mean: np.ndarray, index: np.ndarray) -> np.ndarray:
         if free is None:
-            return _take(grouped, index.reshape(-1)).reshape(mean.shape)
+            return take_symbols(grouped, index.reshape(-1)).reshape(mean.shape)
         residual = np.zeros(mean.shape, np.int32)
         wanted = ~targets(free, phase)
-        residual[wanted] = _take(grouped, index[wanted])
+        residual[wanted] = take_symbols(grouped, index[wanted])
         return residual
 
     run_phases(found, layout, lattice.spacing, model.predict, code)
@@ -224,26 +225,6 @@ def _restore(found: np.ndarray, lattice: _Lattice, dtype: np.dtype, base: np.nda
     if constant is not None:
         found[:, constant] = 0
     return from_lattice(found, lattice.units, dtype, np.broadcast_to(base, found.shape))
-
-
-def _put(groups: list[list[np.ndarray]], residual: np.ndarray, index: np.ndarray) -> None:
-    """Append residuals to the groups that `index` names, in order."""
-    ordered = residual[np.argsort(index, kind="stable")]
-    ends = np.cumsum(np.bincount(index, minlength=INDICES)).tolist()
-    for group, start, end in zip(groups, [0, *ends], ends, strict=False):
-        if end > start:
-            group.append(ordered[start:end])
-
-
-def _take(grouped: GroupedSymbols, index: np.ndarray) -> np.ndarray:
-    """The next symbols of the groups that `index` names, int32 in its order."""
-    counts = np.bincount(index, minlength=INDICES)
-    parts = [grouped.take(i, int(counts[i])) for i in np.flatnonzero(counts).tolist()]
-    if len(parts) < 2:
-        return parts[0] if parts else np.zeros(0, np.int32)
-    residual = np.empty(index.size, np.int32)
-    residual[np.argsort(index, kind="stable")] = np.concatenate(parts)
-    return residual
 
 
 def _coarse_residual(coarse: np.ndarray) -> tuple[int, np.ndarray]:

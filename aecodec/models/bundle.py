@@ -38,7 +38,10 @@ _REFERENCE_CELL = 16
 
 @dataclass(frozen=True)
 class Bundle:
-    """Manifest, graphs, reference field, float64 (channels, rows, columns), and which of its sites are constant, as bits."""
+    """Manifest, graphs, reference field, float64 (channels, rows, columns), and which of its sites are constant, as bits.
+
+    `priors`: graphs of the slices, if latents come in any.
+    """
 
     manifest: Manifest
     decoder: bytes
@@ -47,6 +50,7 @@ class Bundle:
     stored_reference: bytes | None = None
     predictor: bytes | None = None
     stored_constant: bytes | None = None
+    priors: tuple[bytes, ...] = ()
 
     @property
     def id(self) -> str:
@@ -103,9 +107,10 @@ class Bundle:
         if set(manifest.parts) - {"encoder"} - set(parts):
             raise ModelError(f"model lacks parts that its manifest names: {sorted(set(manifest.parts) - set(parts))}")
         reference = decode_reference(stored, manifest, limits) if stored is not None else None
-        return cls(
-            manifest, parts["decoder"], parts.get("encoder"), reference, stored, parts.get("predictor"), parts.get("constant")
-        )
+        slices = range(len(manifest.prior.ends)) if manifest.prior is not None else ()
+        priors = tuple(parts[f"prior-{i}"] for i in slices)
+        graphs = (parts["decoder"], parts.get("encoder"))
+        return cls(manifest, *graphs, reference, stored, parts.get("predictor"), parts.get("constant"), priors)
 
     @cached_property
     def constant(self) -> np.ndarray | None:
@@ -148,6 +153,7 @@ class Bundle:
             "reference": self.stored_reference,
             "predictor": self.predictor,
             "constant": self.stored_constant,
+            **{f"prior-{i}": graph for i, graph in enumerate(self.priors)},
         }
 
 

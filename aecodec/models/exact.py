@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 import onnx
+from onnx import TensorProto
 
 from aecodec.errors import ModelError
 from aecodec.models.exact_rules import CASTS, FAMILY_FOLDS, FOLDS, RULES, Known, Range
 from aecodec.models.graph import constant_array, parse_graph
 
-__all__ = ["Range", "prove_exact", "prove_predictor"]
+__all__ = ["Range", "prove_exact", "prove_maps", "prove_predictor"]
 
 MANTISSA = {"float64": 53, "float32": 24}
 MAX_CONSTANT = 1 << 26
@@ -41,6 +42,11 @@ def prove_predictor(graph: bytes, input_ranges: Mapping[str, Range], choice: str
     if sorted(names) != sorted([*input_ranges, choice]) or len(model.graph.output) != 1:
         raise ModelError(f"a predictor has the inputs {', '.join([*input_ranges, choice])} and one output; found {names}")
     return _prove(model, input_ranges, choice, rows)
+
+
+def prove_maps(graph: bytes, source: str, input_limit: int, kinds: int) -> Range:
+    """Prove a decoder or prior of maps, whose input `source` has magnitudes up to `input_limit`, for all `kinds` of steps."""
+    return prove_predictor(graph, {source: Range(float(input_limit))}, "kind", kinds)
 
 
 def _prove(model: onnx.ModelProto, input_ranges: Mapping[str, Range], choice: str | None, rows: int | None) -> Range:
@@ -68,6 +74,7 @@ class _Walk:
     def __init__(self, mantissa: int, choice: str | None, rows: int | None) -> None:
         self.mantissa, self.choice, self.rows = mantissa, choice, rows
         self.known = Known()
+        self.doubles: set[str] = set()  # tensors in float64 of a graph whose inputs are float32
 
     def visit(self, node: onnx.NodeProto) -> None:
         label = f"{node.op_type} node {node.name or node.output[0]!r}"
@@ -117,12 +124,17 @@ class _Walk:
         for name in node.input:
             if not any(name in names for names in (known.constants, known.families, known.ranges)):
                 raise ModelError(f"{label}: input {name!r} is not defined before it")
-        known.ranges[node.output[0]] = self.checked(label, rule(known, label, list(node.input)))
+        to = _attributes(node).get("to") if node.op_type == "Cast" else None
+        if to == TensorProto.DOUBLE or (to is None and not self.doubles.isdisjoint(node.input)):
+            self.doubles.add(node.output[0])
+        mantissa = MANTISSA["float64"] if node.output[0] in self.doubles else self.mantissa
+        known.ranges[node.output[0]] = self.checked(label, rule(known, label, list(node.input)), mantissa)
 
-    def checked(self, label: str, found: Range) -> Range:
-        if not found.bound < 2.0 ** (self.mantissa + found.grain):
+    def checked(self, label: str, found: Range, mantissa: int | None = None) -> Range:
+        mantissa = mantissa or self.mantissa
+        if not found.bound < 2.0 ** (mantissa + found.grain):
             raise ModelError(
-                f"{label}: values up to {found.bound:g} in steps of 2**{found.grain} need more than {self.mantissa} bits; "
+                f"{label}: values up to {found.bound:g} in steps of 2**{found.grain} need more than {mantissa} bits; "
                 "lower the latent limit or the precision of the weights"
             )
         return found

@@ -170,6 +170,13 @@ def _same(known: Known, label: str, inputs: list[str]) -> Range:
     return known.range(label, inputs[0])
 
 
+def _pad(known: Known, label: str, inputs: list[str]) -> Range:
+    if len(inputs) != 2:
+        raise ModelError(f"{label}: only zeros and the input's own values may be put around it")
+    source = _same(known, label, inputs)
+    return Range(source.bound, source.grain, min(source.low, 0.0))
+
+
 RULES: dict[str, Callable[[Known, str, list[str]], Range]] = {
     "Abs": _magnitude,
     "Add": _add,
@@ -181,9 +188,11 @@ RULES: dict[str, Callable[[Known, str, list[str]], Range]] = {
     "Gather": _gather,
     "MatMul": _matmul,
     "Mul": _mul,
+    "Pad": _pad,
     "Relu": _magnitude,
     "Reshape": _same,
     "Round": _round,
+    "Slice": _same,
     "Transpose": _same,
 }
 

@@ -22,6 +22,7 @@ _INDICES = ("int32", "int64")
 _RUN_ELEMENTS = 1 << 24  # of all tensors of a run that batches are made for
 _CACHED = 1 << 10
 _PREDICTOR_SHARE = 32  # elements of a predictor's tensors for each of its planes, which may be as large as a chunk
+_MAP_SHARE = 256  # the same for a map, of which a first slice may be a small part
 _NOMINAL = 8  # lines and values of the planes that a predictor is tried on
 
 
@@ -144,6 +145,27 @@ def check_coder(graph: bytes, part: str, source: Shape, target: Shape, limits: L
         if sizes.output != (n, *target):
             raise ModelError(f"the model's {part} makes {sizes.output} of {(n, *source)}, its manifest promises {(n, *target)}")
         _check_operations(part, sizes, n * values, limits)
+    return sized
+
+
+def check_maps(
+    graph: bytes, part: str, inputs: int, outputs: int, limits: Limits = DEFAULT_LIMITS, flat: bool = False
+) -> SizedGraph:
+    """The graph of a model with a prior, from maps of `inputs` to maps of `outputs` (of one axis if `flat`), checked likewise."""
+    sized = SizedGraph(graph, limits, _MAP_SHARE)
+    if len(sized.inputs) != 2 or list(sized.inputs)[1] != "kind":
+        raise ModelError(f"the model's {part} has the inputs {list(sized.inputs)[:4]}, a map and the kind of step are expected")
+    value = next(iter(sized.inputs.values()))
+    if value.dtype != "float32" or sized.inputs["kind"].dtype != "int64":
+        raise ModelError(f"the model's {part} takes {value.dtype} and {sized.inputs['kind'].dtype}, not float32 and int64")
+    if sized.output.dtype not in (("float32", "float64") if flat else ("float32",)):
+        raise ModelError(f"the model's {part} gives {sized.output.dtype}")
+    for n, rows, columns in ((1, 1, 1), (2, 3, 5)):
+        sizes = sized.sizes((n, inputs, rows, columns), (1,))
+        due = (n, outputs, rows * columns) if flat else (n, outputs, rows, columns)
+        if sizes.output != due:
+            raise ModelError(f"the model's {part} makes {sizes.output} of {(n, inputs, rows, columns)}, {due} is due")
+        _check_operations(part, sizes, n * rows * columns * outputs, limits)
     return sized
 
 

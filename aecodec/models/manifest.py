@@ -5,9 +5,10 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from aecodec.errors import ModelError
+from aecodec.models.prior_layout import LARGEST_LIMIT, MOST_SLICES, PriorLayout
 from aecodec.phases import PhaseLayout
 
-PARTS = ("encoder", "decoder", "reference", "predictor", "constant")
+PARTS = ("encoder", "decoder", "reference", "predictor", "constant", *(f"prior-{i}" for i in range(MOST_SLICES)))
 MAX_LATENTS = 1 << 20
 MAX_TILE_VALUES = 1 << 24
 MAX_TEXT = 256
@@ -23,7 +24,7 @@ class Manifest:
     see (x - reference - offset) / scale. `bands`: (end, spread) of runs of latents, spreads in units of `scale`.
     `latent_unit`: power of two, the decoder's integers are in it. `latent_limit`: the largest magnitude it may be fed.
     `reference`: (channels, rows, columns) of the reference field, or None. `predictor`: how its graph is
-    to be used, or None.
+    to be used, or None. `prior`: how latents come in slices, or None.
     """
 
     family: str
@@ -37,6 +38,7 @@ class Manifest:
     exact: bool
     reference: tuple[int, int, int] | None = None
     predictor: PhaseLayout | None = None
+    prior: PriorLayout | None = None
     parts: dict[str, str] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
     unknown: dict[str, Any] = field(default_factory=dict)  # keys of a later version: ignored, but part of the id
@@ -62,7 +64,12 @@ class Manifest:
         if self.predictor is None:
             del record["predictor"]  # as in files of format 1.0, whose ids must not change
         else:
-            record["predictor"] = {**self.predictor.__dict__, "sources": list(self.predictor.sources)}
+            record["predictor"] = _layout_json(self.predictor)
+        if self.prior is None:
+            del record["prior"]
+        else:
+            lists = {key: list(getattr(self.prior, key)) for key in ("ends", "kinds", "means")}
+            record["prior"] = {**lists, "layout": _layout_json(self.prior.layout)}
         return record
 
     @classmethod
@@ -81,6 +88,7 @@ class Manifest:
                 exact=_flag(record["exact"]),
                 reference=_three(record["reference"]) if record["reference"] else None,
                 predictor=_layout(record.get("predictor")),
+                prior=_prior(record.get("prior")),
                 parts={_text(k): _text(v) for k, v in record["parts"].items()},
                 provenance=dict(record["provenance"]),
                 unknown={key: value for key, value in record.items() if key not in _KNOWN},
@@ -115,11 +123,27 @@ class Manifest:
             or self.predictor.channel_reach > 0
             or self.channels <= MAX_IN_ORDER,
             "predictor and its layout must come together": ("predictor" in self.parts) == (self.predictor is not None),
+            f"prior must have 2 to {MOST_SLICES} slices up to the latents, an exact decoder, a part each, tiles of all channels": (
+                self.prior is None and not any(name.startswith("prior") for name in self.parts)
+            )
+            or (self.prior is not None and self._prior_fits(self.prior)),
             "constant sites need a reference field": "constant" not in self.parts or self.reference is not None,
         }
         for rule, holds in checks.items():
             if not holds:
                 raise ModelError(f"invalid model manifest: {rule}")
+
+    def _prior_fits(self, prior: PriorLayout) -> bool:
+        names = {f"prior-{i}" for i in range(len(prior.ends))}
+        return (
+            prior.is_sound()
+            and prior.ends[-1] == self.latents
+            and self.exact
+            and self.latent_limit <= LARGEST_LIMIT
+            and names == {name for name in self.parts if name.startswith("prior")}
+            and self.tile[1] == self.channels
+            and (prior.layout.channel_reach > 0 or prior.ends[0] <= MAX_IN_ORDER)
+        )
 
 
 _KNOWN = {each.name for each in fields(Manifest)} - {"unknown"}
@@ -135,6 +159,22 @@ def _layout(record: Any) -> PhaseLayout | None:
     sources = tuple(_text(name) for name in record["sources"])
     reach, channel_reach, classes = (_whole(record[key]) for key in ("reach", "channel_reach", "classes"))
     return PhaseLayout(reach, channel_reach, classes, sources, _flag(record["offsets"]))
+
+
+def _layout_json(layout: PhaseLayout) -> dict[str, Any]:
+    return {**layout.__dict__, "sources": list(layout.sources)}
+
+
+def _prior(record: Any) -> PriorLayout | None:
+    if record is None:
+        return None
+    if not isinstance(record, dict) or set(record) != {"ends", "layout", "kinds", "means"}:
+        raise TypeError(f"{str(record)[:40]!r} is no prior")
+    layout = _layout(record["layout"])
+    if layout is None:
+        raise TypeError("a prior needs a layout")
+    ends, kinds = (tuple(_whole(n) for n in record[key]) for key in ("ends", "kinds"))
+    return PriorLayout(ends, layout, kinds, tuple(_flag(m) for m in record["means"]))
 
 
 def _four(values: Any) -> tuple[int, int, int, int]:

@@ -47,7 +47,7 @@ class Coded:
 
 
 class Corrector(nn.Module):
-    """Three layers, 1x1, 3x3 and 1x1, whose sum with the middle's input is what they give: (n, inputs, ...) -> (n, outputs, ...)."""
+    """Three layers, 1x1, 3x3 and 1x1, the last of which sees the first's output, too: (n, inputs, ...) -> (n, outputs, ...)."""
 
     def __init__(self, inputs: int, outputs: int, width: int, kinds: int) -> None:
         super().__init__()

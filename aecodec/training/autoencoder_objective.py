@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 
 from aecodec.training.autoencoder import NetworkShape, TileAutoencoder
 from aecodec.training.layers import freeze_all
+from aecodec.training.steps import StepRange
 
 WEIGHT = 7.0  # bits that a squared error of one step is worth: 6 / ln 2 at high rates, less with a dead zone
 DEAD_ZONE = 0.12
@@ -17,23 +17,6 @@ _KLT_TILES = 1 << 17
 
 Batch = tuple[Tensor, Tensor]  # values (n, tile values, rows, columns) in units of the scale, steps (n,)
 Source = Callable[[np.random.Generator], np.ndarray]  # draws maps of tiles, float32 (n, tile values, rows, columns)
-
-
-@dataclass(frozen=True)
-class StepRange:
-    """Quantizer steps that a network serves, in units of the scale; kinds are half octaves from `low` on."""
-
-    low: float
-    high: float
-
-    @property
-    def kinds(self) -> int:
-        """How many half octaves there are."""
-        return round(2 * math.log2(self.high / self.low)) + 1
-
-    def kind(self, steps: Tensor) -> Tensor:
-        """The kind of each step."""
-        return (2 * torch.log2(steps / self.low)).round().long().clamp(0, self.kinds - 1)
 
 
 class RateDistortion(nn.Module):
@@ -75,9 +58,8 @@ class AutoencoderObjective:
         steps, found = self.module.steps, {}
         was, self.module.hard = self.module.hard, True
         with torch.no_grad():
-            for i in range(4):
-                step = steps.low * (steps.high / steps.low) ** ((i + 0.5) / 4)
-                parts = [self.module((part, torch.full((len(part),), step))) for part in self.held.split(4)]
+            for step in steps.spread(4):
+                parts = [self.module((part, torch.full((len(part),), step))) for part in torch.split(self.held, 4)]
                 found[f"bits@{step:.3g}"] = float(np.mean([float(m["bits"]) for _, m in parts]))
                 found[f"error@{step:.3g}"] = float(np.mean([float(m["error"]) for _, m in parts]))
         self.module.hard = was
@@ -93,7 +75,7 @@ class AutoencoderObjective:
 
 
 def tile_basis(tiles: np.ndarray, channels: int) -> np.ndarray:
-    """Orthonormal rows for tiles (count, values), values ordered (channel, rest): means of channels by KLT, then the KLT of the rest."""
+    """Orthonormal rows for tiles (count, values), values by channel: the KLT of the channels' means, then that of the rest."""
     count, values = tiles.shape
     tiles = tiles[:: max(1, count // _KLT_TILES)].astype(np.float64)
     rest = values // channels

@@ -72,10 +72,7 @@ class IntegerConv(nn.Module):
             bias = bias * 2.0 ** -(int(self.bits) + self.unit_bits)
         else:
             weight, bias = self.weight, self.bias
-        if self.size == 1:
-            made = functional.conv2d(x, weight)
-        else:
-            made = functional.conv2d(x, weight, padding=self.size // 2)
+        made = functional.conv2d(x, weight, padding=self.size // 2)
         return made + bias[kind][:, :, None, None]
 
 

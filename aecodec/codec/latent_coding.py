@@ -1,0 +1,78 @@
+"""Latents of a chunk as bytes and back, whichever way its model codes them: tile by tile in bands, or as maps in slices."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from aecodec.codec.map_latents import CodedMap, decode_map, encode_map
+from aecodec.codec.model import Model, Origin
+from aecodec.errors import FormatError, ModelError
+from aecodec.packing.contexts import decode_latents, encode_latents
+from aecodec.packing.varint import Cursor
+from aecodec.quantizer import quantize, symbol_limit
+
+Shape4 = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class CodedLatents:
+    """Latents quantized with a `step`, and what they decode to: `x_hat`, float64 canonical."""
+
+    model: Model
+    shape: Shape4
+    step: int
+    symbols: np.ndarray | CodedMap
+    x_hat: np.ndarray
+
+    def pack(self, thorough: bool) -> bytes:
+        """The section's bytes."""
+        if isinstance(self.symbols, CodedMap):
+            return self.symbols.pack(thorough)
+        manifest = self.model.manifest
+        grid = self.model.tiling(self.shape).grid
+        return encode_latents(self.symbols, grid, manifest.bands, self.step * manifest.latent_unit, thorough)
+
+
+class LatentCoder:
+    """Codes canonical `values`, all finite, with as many steps as one likes."""
+
+    def __init__(self, model: Model, values: np.ndarray, origin: Origin) -> None:
+        n, c, h, w = values.shape
+        self.model, self.values, self.origin, self.shape = model, values, origin, (n, c, h, w)
+
+    @cached_property
+    def _latents(self) -> np.ndarray:
+        return self.model.latents(self.values, self.origin)
+
+    def code(self, step: int) -> CodedLatents | None:
+        """The latents with `step`; None if they are beyond what the model can decode."""
+        model = self.model
+        if model.maps is not None:
+            coded = encode_map(model.in_steps(self.values, step, self.origin), model.tiling(self.shape), model.maps, step)
+            if coded is None:
+                return None
+            return CodedLatents(model, self.shape, step, coded, model.from_steps(coded.output, step, self.origin))
+        symbols = quantize(self._latents, step, model.manifest.latent_unit, model.manifest.latent_limit)
+        return CodedLatents(model, self.shape, step, symbols, model.reconstruct(symbols, step, self.shape, self.origin))
+
+
+def decode_latent_section(cursor: Cursor, model: Model | None, shape: Shape4, origin: Origin) -> np.ndarray:
+    """Varint step and section -> x_hat, float64 canonical of `shape`."""
+    if model is None:
+        raise ModelError("the chunk has latents, but the file names no model")
+    manifest = model.manifest
+    step = cursor.varint(manifest.latent_limit)
+    if step == 0:
+        raise FormatError("chunk has a latent step of 0")
+    model.check_fits(shape, whole=False)
+    section = cursor.section()
+    if model.maps is not None:
+        output = decode_map(section, model.tiling(shape), model.maps, step)
+        section.end()
+        return model.from_steps(output, step, origin)
+    symbols = decode_latents(section, model.tiling(shape).grid, manifest.bands, step * manifest.latent_unit)
+    section.end()
+    if symbols.size and max(int(symbols.max()), -int(symbols.min())) > symbol_limit(step, manifest.latent_limit):
+        raise FormatError(f"a symbol times the step {step} is beyond the model's latent limit {manifest.latent_limit}")
+    return model.reconstruct(symbols, step, shape, origin)
