@@ -88,11 +88,15 @@ class TileAutoencoder(nn.Module):
         correction = self.encoder(x.clamp(-127.0, 127.0), kind)
         return torch.cat([linear[:, : self.shape.first], linear[:, self.shape.first :] + correction], 1)
 
+    def seen(self, known: Tensor) -> Tensor:
+        """What priors and decoder see of the latents known."""
+        return features(known, self.shape.first)
+
     def decode(self, latents: Tensor, kind: Tensor) -> Tensor:
         """Latents as decoded, in steps -> values in steps."""
         basis = torch.cat([self.means.t(), self.synthesis], 1)
         linear = nn.functional.conv2d(latents, basis[:, :, None, None])
-        return linear + self.decoder(features(latents, self.shape.first), kind)
+        return linear + self.decoder(self.seen(latents), kind)
 
     def forward(self, x: Tensor, kind: Tensor, dead_zone: float = 0.0, hard: bool = False) -> Coded:
         """Values in steps, (n, values, rows, columns) -> what coding them gives.
@@ -106,7 +110,7 @@ class TileAutoencoder(nn.Module):
         bits = x.new_zeros(len(x))
         symbols = []
         for prior, start, end in zip(self.priors, shape.ends, shape.ends[1:], strict=False):
-            mean, index = prior(features(known, shape.first), kind)
+            mean, index = prior(self.seen(known), kind)
             residual = y[:, start:end] - mean
             rounded = quantize_through(residual, dead_zone)
             bits = bits + code_length(rounded if hard else residual + uniform_noise(residual), index).sum(dim=(1, 2, 3))

@@ -83,8 +83,8 @@ def tile_basis(tiles: np.ndarray, channels: int) -> np.ndarray:
     for c in range(channels):
         flat[c, c * rest : (c + 1) * rest] = 1.0 / math.sqrt(rest)
     flat = _klt(tiles @ flat.T) @ flat
-    left = tiles - (tiles @ flat.T) @ flat
-    return np.concatenate([flat, _klt(left)[: values - channels]]).astype(np.float32)
+    others = np.linalg.qr(flat.T, mode="complete")[0][:, channels:].T  # orthonormal even where nothing varies
+    return np.concatenate([flat, _klt(tiles @ others.T) @ others]).astype(np.float32)
 
 
 def _klt(samples: np.ndarray) -> np.ndarray:
