@@ -39,6 +39,22 @@ LOOKED_UP = [("Clip", "x low high", "c", {}), ("Gather", "t c", "y", {})]
 SHAPED = ("Reshape", "r s", "k", {})
 CLIPPED = {"low": f4(0), "high": f4(3), "t": f4([0, 8, -16, 4])}
 
+BYTES = [
+    ("Clip", "x low high", "c", {}),
+    ("Cast", "c", "q", {"to": TensorProto.UINT8}),
+    ("QLinearConv", "q one zero w scale zeros one zero b", "y", {}),
+]
+BYTE_CONSTANTS = {
+    "low": f4(0),
+    "high": f4(255),
+    "one": f4(1),
+    "zero": np.uint8(0),
+    "w": np.array([[[[3]]], [[[-63]]]], "i1"),
+    "scale": f4([0.25, 0.5]),
+    "zeros": np.zeros(2, "i1"),
+    "b": np.array([5, -7], "i4"),
+}
+
 
 @pytest.mark.parametrize(
     ("nodes", "constants", "expected"),
@@ -84,6 +100,10 @@ CLIPPED = {"low": f4(0), "high": f4(3), "t": f4([0, 8, -16, 4])}
             {"w": ROWS, "s": SHAPE, "c": f4([[1000], [0.5]]), "one": np.array([1])},
             Range(1600.0, -2),
         ),
+        ([("Pad", "x p", "y", {"mode": "edge"})], {"p": np.zeros(8, "i8")}, Range(100.0, 0)),
+        ([("Abs", "x", "a", {}), ("Pad", "a p", "y", {})], {"p": np.ones(8, "i8")}, Range(100.0, 0, 0.0)),
+        ([("Slice", "x p p", "y", {})], {"p": np.ones(1, "i8")}, Range(100.0, 0)),
+        ([*BYTES, ("Cast", "y", "f", {"to": TensorProto.FLOAT})], BYTE_CONSTANTS, Range(255.0, 0, 0.0)),
         (
             [("Clip", "x low high", "c", {}), ("Cast", "c", "i", {"to": TensorProto.INT64}), ("Gather", "t i", "y", {})],
             {"low": f4(0), "high": f4(3), "t": f4([0, 8, -16, 4])},
@@ -115,8 +135,18 @@ def test_ranges_follow_the_operators(nodes, constants, expected):
         ([("Conv", "x w", "y", {})], {"w": f4(np.full((1, 1, 3, 3), 2.0**20))}, "need more than 24 bits"),
         ([("Conv", "x w", "y", {})], {"w": f4(np.full((1, 1, 1, 1), np.inf))}, "constants of an exact decoder must be finite"),
         ([("Concat", "x w", "y", {"axis": 1})], {"w": TAPS}, "Concat node 'y': 'w' must depend on the input"),
-        ([("Cast", "x", "y", {"to": TensorProto.INT8})], {}, "only float32, float64, int32 and int64 hold all that may come"),
-        ([("Cast", "x", "y", {"to": TensorProto.FLOAT16})], {}, "only float32, float64, int32 and int64 hold all that may come"),
+        ([("Cast", "x", "y", {"to": TensorProto.INT8})], {}, "only float32, float64, int32, int64 hold all that may come"),
+        ([("Cast", "x", "y", {"to": TensorProto.UINT8})], {}, "uint8 what is in 0..255"),
+        ([("Cast", "x", "y", {"to": TensorProto.FLOAT16})], {}, "only float32, float64, int32, int64 hold all that may come"),
+        ([("Pad", "x p v", "y", {})], {"p": np.zeros(8, "i8"), "v": f4(9)}, "only zeros and the input's own values"),
+        (BYTES, {**BYTE_CONSTANTS, "w": np.array([[[[65]]], [[[1]]]], "i1")}, "weights up to 65; over 64"),
+        (BYTES, {**BYTE_CONSTANTS, "zero": np.uint8(1)}, "zero points must be 0"),
+        (BYTES, {**BYTE_CONSTANTS, "zeros": np.array([0, 1], "i1")}, "zero points must be 0"),
+        (BYTES, {**BYTE_CONSTANTS, "scale": f4([0.25, 0.3])}, "scales must be powers of two"),
+        (BYTES, {**BYTE_CONSTANTS, "scale": f4([0.25, -0.5])}, "scales must be powers of two"),
+        (BYTES, {**BYTE_CONSTANTS, "one": f4(3)}, "scales must be powers of two"),
+        (BYTES, {**BYTE_CONSTANTS, "b": np.array([1 << 24, 0], "i4")}, "need more than the 24 bits"),
+        (BYTES, {**BYTE_CONSTANTS, "w": np.full((2, 3000, 1, 1), 60, "i1")}, "need more than the 24 bits"),
         ([("Mul", "x h", "a", {}), ("Cast", "a", "y", {"to": TensorProto.INT32})], {"h": f4(0.5)}, "do not survive a cast"),
         ([("Gather", "t x", "y", {})], CLIPPED, "entries must be clipped to 0..3, the table's"),
         ([("Abs", "m", "a", {}), ("Gather", "t a", "y", {})], CLIPPED, "entries must be clipped to 0..3, the table's"),
@@ -221,6 +251,31 @@ def test_proven_convolutions_give_the_same_bits_by_both_executors(optimise, attr
     for kind in range(3):
         fed = [random.choice([-4095.0, 4095.0, 1.0], (3, 1, 9, 11)).astype("f4") for _ in range(2)]
         assert first(*fed, np.array([kind])).tobytes() == second(*fed, np.array([kind])).tobytes()
+
+
+@pytest.mark.parametrize("optimise", [False, True])
+def test_proven_convolutions_of_bytes_are_those_of_whole_numbers(optimise):
+    random = np.random.default_rng(0)
+    weights, bias = random.integers(-64, 65, (6, 5, 3, 3)).astype("i1"), random.integers(-70000, 70000, (3, 6)).astype("i4")
+    scale = np.exp2(-random.integers(3, 10, 6)).astype("f4")
+    nodes = [
+        *BYTES[:2],
+        ("Gather", "b kind", "b1", {}),
+        ("Reshape", "b1 bs", "bk", {}),
+        ("QLinearConv", "q one zero w scale zeros one zero bk", "z", {"pads": [1, 1, 1, 1]}),
+        ("Cast", "z", "y", {"to": TensorProto.FLOAT}),
+    ]
+    constants = {**BYTE_CONSTANTS, "w": weights, "scale": scale, "zeros": np.zeros(6, "i1"), "b": bias, "bs": np.array([6])}
+    data = graph(nodes, constants, inputs=("x", "kind"))
+    assert prove_predictor(data, {"x": Range(4095.0)}, "kind", 3) == Range(255.0, 0, 0.0)
+    x = random.choice([0.0, 1.0, 100.0, 255.0, 300.0, -3.0], (2, 5, 7, 9)).astype("f4")
+    padded = np.pad(np.clip(x, 0, 255), ((0, 0), (0, 0), (1, 1), (1, 1))).astype(np.int64)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (2, 3))
+    for kind in range(3):
+        sums = np.einsum("ncijkl,ockl->noij", windows, weights.astype(np.int64)) + bias[kind].astype(np.int64)[:, None, None]
+        expected = np.clip(np.rint(sums * scale.astype(np.float64)[:, None, None]), 0, 255)
+        for run in (OrtRun(data, "cpu", 2, optimise), ReferenceRun(data)):
+            np.testing.assert_array_equal(run(x, np.array([kind])), expected)
 
 
 def test_the_new_rules_serve_decoders_too():

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from graphs import floats, graph_of, ints, node
+from graphs import FLOAT, floats, graph_of, ints, node
 from onnx import TensorProto
 
 from aecodec.errors import LimitError, ModelError
@@ -15,6 +15,7 @@ from aecodec.runtime.reference import ReferenceRun
 
 IMAGE = ("n", 4, 6, 10)  # batch, channels, rows, columns
 K = floats(8, 4, 3, 3)
+W8 = np.ones((8, 4, 3, 3), np.int8)
 ONE = np.float32(1)
 SCALARS = (
     "Abs Ceil Cos Elu Erf Exp Floor HardSigmoid HardSwish Identity LeakyRelu Log Neg Reciprocal Relu Round Selu Sigmoid Sign "
@@ -31,6 +32,9 @@ def case(inputs="x", shape=IMAGE, opset=17, **given):
 def graph_with(op, case):
     """The graph of one case; its output declares no shape."""
     inputs, shape, opset, constants, attributes = case
+    if op == "QLinearConv":  # from bytes to bytes
+        nodes = [node("Cast", "x", "q", to=TensorProto.UINT8), node(op, inputs, "r", **attributes), node("Cast", "r", to=FLOAT)]
+        return graph_of(nodes, constants, shape, opset=opset)
     return graph_of([node(op, inputs, **attributes)], constants, shape, opset=opset)
 
 
@@ -56,6 +60,11 @@ CASES = {
         case("x w b", pads=[1, 1, 1, 1], strides=[2, 3], kernel_shape=[3, 3], w=K, b=floats(8)),
         case("x w", group=2, dilations=[2, 3], auto_pad="NOTSET", w=floats(6, 2, 3, 3)),
         case("x w", ("n", 4, 9), pads=[2, 1], w=floats(3, 4, 5)),
+    ],
+    "QLinearConv": [
+        case("q s z w v u s z", s=ONE, z=np.uint8(0), w=np.ones((8, 4, 3, 3), np.int8), v=ONE, u=np.int8(0)),
+        case("q s z w v u s z b", s=ONE, z=np.uint8(0), w=W8, v=floats(8), u=np.zeros(8, np.int8), b=np.ones(8, np.int32)),
+        case("q s z w v u s z", group=2, pads=[1, 0, 1, 2], s=ONE, z=np.uint8(0), w=W8[:6, :2], v=ONE, u=np.int8(0)),
     ],
     "ConvTranspose": [
         case("x w", strides=[2, 2], w=floats(4, 3, 4, 4)),
@@ -146,6 +155,13 @@ REFUSED = [
     ("MatMul", case("x c", c=floats(9, 2)), "MatMul node 'y': shapes (1, 4, 6, 10) and (9, 2) do not fit"),
     ("Gemm", case("x c", c=floats(9, 2)), "Gemm node 'y': shapes (1, 4, 6, 10) and (9, 2) are not those of matrices"),
     ("Conv", case("x c", c=floats(8, 3, 3, 3)), "does not fit weights of shape (8, 3, 3, 3) in 1 group(s)"),
+    ("QLinearConv", case("q s z w v u s z", s=ONE, z=np.int8(0), w=W8, v=ONE, u=np.int8(0)), "are not allowed; uint8, float32"),
+    ("QLinearConv", case("q s z w v u s z", s=ONE, z=np.uint8(0), w=W8, v=floats(3), u=np.int8(0)), "must be single numbers"),
+    (
+        "QLinearConv",
+        case("q s z w v u s z b", s=ONE, z=np.uint8(0), w=W8, v=ONE, u=np.int8(0), b=floats(8)),
+        "its bias is float32, not int32",
+    ),
     ("Conv", case("x c", group=0, c=K), "attribute group is 0, 1 to 65536 are allowed"),
     ("Conv", case("x c", strides=[0, 1], c=K), "attribute strides is [0, 1], 1 to 65536 are allowed"),
     ("Conv", case("x c", pads=[-1, 0, 0, 0], c=K), "attribute pads is [-1, 0, 0, 0], 0 to 65536 are allowed"),

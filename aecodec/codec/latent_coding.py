@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from aecodec.codec.map_latents import CodedMap, decode_map, encode_map
+from aecodec.codec.maps import from_map
 from aecodec.codec.model import Model, Origin
 from aecodec.errors import FormatError, ModelError
 from aecodec.packing.contexts import decode_latents, encode_latents
@@ -17,13 +18,23 @@ Shape4 = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class CodedLatents:
-    """Latents quantized with a `step`, and what they decode to: `x_hat`, float64 canonical."""
+    """Latents of an array of canonical `shape` at `origin`, quantized with a `step`."""
 
     model: Model
     shape: Shape4
+    origin: Origin
     step: int
     symbols: np.ndarray | CodedMap
-    x_hat: np.ndarray
+
+    @cached_property
+    def x_hat(self) -> np.ndarray:
+        """What they decode to: float64 canonical."""
+        model = self.model
+        if isinstance(self.symbols, CodedMap) and model.maps is not None:
+            output = from_map(model.maps.decode(self.symbols.known, self.step), model.tiling(self.shape))
+            return model.from_steps(output, self.step, self.origin)
+        assert isinstance(self.symbols, np.ndarray)
+        return model.reconstruct(self.symbols, self.step, self.shape, self.origin)
 
     def pack(self, thorough: bool) -> bytes:
         """The section's bytes."""
@@ -50,11 +61,9 @@ class LatentCoder:
         model = self.model
         if model.maps is not None:
             coded = encode_map(model.in_steps(self.values, step, self.origin), model.tiling(self.shape), model.maps, step)
-            if coded is None:
-                return None
-            return CodedLatents(model, self.shape, step, coded, model.from_steps(coded.output, step, self.origin))
+            return CodedLatents(model, self.shape, self.origin, step, coded) if coded is not None else None
         symbols = quantize(self._latents, step, model.manifest.latent_unit, model.manifest.latent_limit)
-        return CodedLatents(model, self.shape, step, symbols, model.reconstruct(symbols, step, self.shape, self.origin))
+        return CodedLatents(model, self.shape, self.origin, step, symbols)
 
 
 def decode_latent_section(cursor: Cursor, model: Model | None, shape: Shape4, origin: Origin) -> np.ndarray:

@@ -26,12 +26,12 @@ _DEAD_ZONE = 0.12  # of a step; chosen on training photos
 
 @dataclass(frozen=True)
 class CodedMap:
-    """Latents coded in memory: what the section holds, and the decoder's output, canonical float64 in 1/64 of a step."""
+    """Latents coded in memory: what the section holds, and the latents as a decoder will know them, float32 (N, latents, a, b)."""
 
     base: np.ndarray
     base_axes: int
     groups: list[list[np.ndarray]]
-    output: np.ndarray
+    known: np.ndarray
 
     def pack(self, thorough: bool) -> bytes:
         """The section's bytes."""
@@ -65,7 +65,7 @@ def encode_map(values: np.ndarray, tiling: Tiling, networks: MapNetworks, step: 
         return None
     tried = {axes: lorenzo_residual(coarse, axes).reshape(-1) for axes in _BASE_AXES}
     best = min(tried, key=lambda axes: residual_bits(tried[axes], 0))
-    return CodedMap(tried[best], best, groups, from_map(networks.decode(known, step), tiling))
+    return CodedMap(tried[best], best, groups, known)
 
 
 def decode_map(cursor: Cursor, tiling: Tiling, networks: MapNetworks, step: int) -> np.ndarray:

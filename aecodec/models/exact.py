@@ -116,8 +116,8 @@ class _Walk:
         rule = RULES.get(node.op_type)
         if rule is None:
             raise ModelError(f"{label}: exactness of this operator cannot be shown; allowed are {', '.join(sorted(RULES))}")
-        if node.op_type == "Cast" and _attributes(node).get("to") not in CASTS:
-            raise ModelError(f"{label}: only float32, float64, int32 and int64 hold all that may come")
+        if node.op_type == "Cast" and not self._holds(node):
+            raise ModelError(f"{label}: only float32, float64, int32, int64 hold all that may come, uint8 what is in 0..255")
         known = self.known
         if node.op_type == "Gather" and node.input[0] in known.constants and _attributes(node).get("axis", 0) != 0:
             raise ModelError(f"{label}: a table is looked up along axis 0")
@@ -129,6 +129,12 @@ class _Walk:
             self.doubles.add(node.output[0])
         mantissa = MANTISSA["float64"] if node.output[0] in self.doubles else self.mantissa
         known.ranges[node.output[0]] = self.checked(label, rule(known, label, list(node.input)), mantissa)
+
+    def _holds(self, node: onnx.NodeProto) -> bool:
+        """True if a cast's target holds all that its source may be."""
+        to, source = _attributes(node).get("to"), self.known.ranges.get(node.input[0])
+        bytes_enough = source is not None and source.low >= 0 and source.bound <= 255
+        return to in CASTS or (to == TensorProto.UINT8 and bytes_enough)
 
     def checked(self, label: str, found: Range, mantissa: int | None = None) -> Range:
         mantissa = mantissa or self.mantissa

@@ -10,6 +10,8 @@ from onnx import TensorProto
 
 from aecodec.errors import ModelError
 
+MOST_BYTE = 64  # twice it times 255 stays below 2**15
+
 
 @dataclass(frozen=True)
 class Range:
@@ -87,6 +89,25 @@ def _conv(known: Known, label: str, inputs: list[str]) -> Range:
             raise ModelError(f"{label}: bias of {bias.shape[1:]} for {reach.shape[1:]} output channels")
         bound, grain = bound + np.abs(bias), min(grain, grain_of(bias))
     return Range(float(bound.max(initial=0.0)), grain)
+
+
+def _byte_conv(known: Known, label: str, inputs: list[str]) -> Range:
+    source = known.range(label, inputs[0])
+    weights = known.constant(label, inputs[3]).astype(np.float64)
+    if weights.size and np.abs(weights).max() > MOST_BYTE:
+        raise ModelError(f"{label}: weights up to {np.abs(weights).max():g}; over {MOST_BYTE} sums of 16 bits might saturate")
+    if any(known.constant(label, inputs[at]).any() for at in (2, 5, 7)):
+        raise ModelError(f"{label}: zero points must be 0")
+    for at in (1, 4, 6):
+        mantissa, _ = np.frexp(known.constant(label, inputs[at]).astype(np.float64))
+        if not (mantissa == 0.5).all():
+            raise ModelError(f"{label}: scales must be powers of two")
+    bound = np.abs(weights).sum(axis=tuple(range(1, weights.ndim)))[None] * source.bound
+    if len(inputs) > 8:
+        bound = bound + np.abs(known.choices(label, inputs[8]))
+    if not bound.max(initial=0.0) < 2.0**24:
+        raise ModelError(f"{label}: sums up to {bound.max():g} need more than the 24 bits of the float32 that scales them")
+    return Range(255.0, 0, 0.0)
 
 
 def _conv_transpose(known: Known, label: str, inputs: list[str]) -> Range:
@@ -189,6 +210,7 @@ RULES: dict[str, Callable[[Known, str, list[str]], Range]] = {
     "MatMul": _matmul,
     "Mul": _mul,
     "Pad": _pad,
+    "QLinearConv": _byte_conv,
     "Relu": _magnitude,
     "Reshape": _same,
     "Round": _round,

@@ -4,6 +4,7 @@ Only pure functions of tensors are here. Source of the rules: the ONNX operator 
 """
 
 import math
+from dataclasses import replace
 
 from aecodec.models.graph_operators import FLOATS, Call, Made, Operator, Rule, Shape, joined, operator
 
@@ -79,6 +80,16 @@ def conv(call: Call) -> Made:
     inner = w[1] * math.prod(w[2:])
     shape = (x[0], w[0], *space)
     return Made(shape, math.prod(shape) * (inner + 1), inner * math.prod(space))
+
+
+def byte_conv(call: Call) -> Made:
+    """A convolution of bytes, its sums scaled back to bytes: x, its scale and zero, weights, theirs, the output's, bias."""
+    x, w = call.shape(0), call.shape(3)
+    outputs = w[0] if w else 0
+    if any(call.shape(at) not in ((), (1,)) for at in (1, 2, 6, 7)) or any(call.shape(at) not in ((), (outputs,)) for at in (4, 5)):
+        raise call.fail("scales and zero points must be single numbers, the weights' one for each output")
+    bias = call.shapes[8:9]
+    return conv(replace(call, shapes=(x, w, *bias)))
 
 
 def conv_transpose(call: Call) -> Made:
@@ -169,6 +180,7 @@ ARITHMETIC: dict[str, Operator] = {
     "MatMul": _floats(matmul, "", (2, 2)),
     "Gemm": _floats(gemm, "alpha beta transA transB", (2, 3)),
     "Conv": _floats(conv, f"{_WINDOW} group", (2, 3)),
+    "QLinearConv": operator(byte_conv, f"{_WINDOW} group", (8, 9), tuple(range(1, 9)), frozenset(("uint8",))),
     "ConvTranspose": _floats(conv_transpose, f"{_WINDOW} group output_padding", (2, 3)),
     "AveragePool": _floats(pool, f"{_WINDOW} ceil_mode count_include_pad"),
     "MaxPool": _floats(pool, f"{_WINDOW} ceil_mode storage_order"),

@@ -18,6 +18,7 @@ from aecodec.phases import PhaseLayout
 
 OPERATORS: dict[str, Operator] = {**ARITHMETIC, **RESHAPING}
 _MAX_RANK = 8
+_BYTE_CONV = ("float32", "uint8", "int8", "float32", "int8", "float32", "uint8")  # of a QLinearConv's inputs after the first
 _INDICES = ("int32", "int64")
 _RUN_ELEMENTS = 1 << 24  # of all tensors of a run that batches are made for
 _CACHED = 1 << 10
@@ -92,6 +93,10 @@ class SizedGraph:
             raise ModelError(f"{node.label}: inputs of {', '.join(kinds)} are not allowed")
         if node.op == "Gather" and kinds[1] not in _INDICES:
             raise ModelError(f"{node.label}: indices are {kinds[1]}, int32 or int64 are allowed")
+        if node.op == "QLinearConv" and kinds[1:8] != [*_BYTE_CONV]:
+            raise ModelError(f"{node.label}: inputs of {', '.join(kinds)} are not allowed; {', '.join(('uint8', *_BYTE_CONV))} are")
+        if node.op == "QLinearConv" and kinds[8:] not in ([], ["int32"]):
+            raise ModelError(f"{node.label}: its bias is {kinds[8]}, not int32")
         if node.op != "Cast":
             return first
         made = _cast_target(node)

@@ -22,11 +22,14 @@ NEIGHBOURS = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 
 
 @dataclass(frozen=True)
 class WholeConv:
-    """Whole weights (outputs, inputs, size, size) of 2**-bits, and biases (kinds, outputs) of 2**-(bits + the input's bits)."""
+    """Whole weights (outputs, inputs, size, size) of 2**-bits, and biases (kinds, outputs) of 2**-(bits + the input's bits).
+
+    `bits`: one number, or one for each output of a layer of bytes.
+    """
 
     weight: np.ndarray
     bias: np.ndarray
-    bits: int
+    bits: np.ndarray
 
 
 class _Builder:
@@ -50,9 +53,25 @@ class _Builder:
     def ramp(self, source: str, name: str, layer: WholeConv, unit: int) -> str:
         """A hidden layer: convolution, scaled to hidden units, rounded, clipped."""
         made = self.conv(source, name, layer)
-        whole = self.rounded(made, f"{name}_whole", HIDDEN_BITS - unit - layer.bits)
+        whole = self.rounded(made, f"{name}_whole", HIDDEN_BITS - unit - int(layer.bits))
         limits = [self.scalar("least", 0.0), self.scalar("most", float(HIDDEN_LIMIT))]
         return self.node("Clip", [whole, *limits], f"{name}_out")
+
+    def byte_ramp(self, source: str, name: str, layer: WholeConv) -> str:
+        """A hidden layer of bytes: sums of 32 bits, scaled by powers of two, rounded, clipped."""
+        cast = self.node("Cast", [source], f"{name}_bytes", to=TensorProto.UINT8)
+        bias = self.constant(f"{name}_bias", layer.bias.astype(np.int32))
+        bias = self.node("Gather", [bias, "kind"], f"{name}_bias_row", axis=0)
+        shape = self.constant(f"{name}_bias_shape", np.array([layer.bias.shape[1]], np.int64))
+        bias = self.node("Reshape", [bias, shape], f"{name}_bias_k")
+        one, zero = self.scalar("one", 1.0), self.scalar("zero", 0, np.uint8)
+        weight = self.constant(f"{name}_weight", layer.weight.astype(np.int8))
+        scale = self.constant(f"{name}_scale", np.exp2(-layer.bits.astype(np.float32)))
+        zeros = self.constant(f"{name}_zeros", np.zeros(len(layer.weight), np.int8))
+        pad = layer.weight.shape[-1] // 2
+        inputs = [cast, one, zero, weight, scale, zeros, one, zero, bias]
+        made = self.node("QLinearConv", inputs, f"{name}_made", pads=[pad] * 4)
+        return self.node("Cast", [made], f"{name}_out", to=TensorProto.FLOAT)
 
     def rounded(self, source: str, name: str, bits: int) -> str:
         """`source` times 2**bits as whole numbers."""
@@ -108,8 +127,8 @@ def prior_graph(first: int, known: int, means: bool, layers: tuple[WholeConv, Wh
     """prior-k.onnx: (n, known, rows, columns) -> means in sixteenths, if any, and scale indices, (n, outputs, rows, columns)."""
     build = _Builder()
     hidden = build.ramp(build.features(first, known), "first", layers[0], FEATURE_BITS)
-    hidden = build.ramp(hidden, "second", layers[1], HIDDEN_BITS)
-    last, unit = layers[2], HIDDEN_BITS + layers[2].bits
+    hidden = build.byte_ramp(hidden, "second", layers[1])
+    last, unit = layers[2], HIDDEN_BITS + int(layers[2].bits)
     outputs = last.weight.shape[0]
     if means:  # they and the indices have units of their own, and what is rounded to a unit must have one
         halves = zip(np.split(last.weight, 2), np.split(last.bias, 2, axis=1), strict=True)
@@ -133,10 +152,10 @@ def decoder_graph(first: int, synthesis: np.ndarray, layers: tuple[WholeConv, Wh
     values, latents = synthesis.shape
     seen = build.features(first, latents)
     first_hidden = build.ramp(seen, "first", layers[0], FEATURE_BITS)
-    second = build.ramp(first_hidden, "second", layers[1], HIDDEN_BITS)
+    second = build.byte_ramp(first_hidden, "second", layers[1])
     both = build.node("Concat", [first_hidden, second], "both", axis=1)
     made = build.conv(both, "last", layers[2])
-    whole = build.rounded(made, "last_whole", OUTPUT_BITS - HIDDEN_BITS - layers[2].bits)
+    whole = build.rounded(made, "last_whole", OUTPUT_BITS - HIDDEN_BITS - int(layers[2].bits))
     correction = build.node("Reshape", [whole, build.constant("flat_shape", np.array([0, values, -1], np.int64))], "last_flat")
     correction = build.node("Cast", [correction], "correction", to=TensorProto.DOUBLE)
 
@@ -166,7 +185,7 @@ def encoder_graph(analysis: np.ndarray, means: int, layers: list[tuple[np.ndarra
     hidden = clipped
     outs = []
     for name, (weight, bias) in zip(("first", "second"), layers, strict=False):
-        made = build.conv(hidden, name, WholeConv(weight.astype(np.float32), bias, 0))
+        made = build.conv(hidden, name, WholeConv(weight.astype(np.float32), bias, np.array(0)))
         hidden = build.node("Clip", [made, least, most], f"{name}_out")
         outs.append(hidden)
     both = build.node("Concat", outs, "both", axis=1)
@@ -175,7 +194,7 @@ def encoder_graph(analysis: np.ndarray, means: int, layers: list[tuple[np.ndarra
     wide[means:] = last
     biases = np.zeros((len(bias), latents), np.float32)
     biases[:, means:] = bias
-    correction = build.conv(both, "last", WholeConv(wide, biases, 0))
+    correction = build.conv(both, "last", WholeConv(wide, biases, np.array(0)))
     weight_name = build.constant("analysis", analysis.astype(np.float32)[:, :, None, None])
     linear = build.node("Conv", ["values", weight_name], "linear")
     build.node("Add", [linear, correction], "latents")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from aecodec.training.layers import HIDDEN_BITS, HIDDEN_LIMIT, HiddenConv, IntegerConv, round_through
+from aecodec.training.layers import HIDDEN_BITS, HIDDEN_LIMIT, ByteConv, HiddenConv, IntegerConv, round_through
 from aecodec.training.prior import FEATURE_LIMIT, FINE_BITS, NEIGHBOURS, SlicePrior, features
 from aecodec.training.rate import code_length, uniform_noise
 
@@ -52,7 +52,7 @@ class Corrector(nn.Module):
     def __init__(self, inputs: int, outputs: int, width: int, kinds: int) -> None:
         super().__init__()
         self.first = HiddenConv(inputs, width, 1, kinds, FINE_BITS, FEATURE_LIMIT)
-        self.second = HiddenConv(width, width, 3, kinds, HIDDEN_BITS, HIDDEN_LIMIT)
+        self.second = ByteConv(width, width, 3, kinds)
         self.last = IntegerConv(2 * width, outputs, 1, kinds, HIDDEN_BITS, HIDDEN_LIMIT)
         nn.init.zeros_(self.last.weight)
 

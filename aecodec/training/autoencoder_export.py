@@ -17,7 +17,7 @@ from aecodec.models.predictor_fit import PredictorFitter
 from aecodec.models.prior_layout import FINE, PriorLayout
 from aecodec.phases import ORDER_SOURCES, TIME_SOURCES, PhaseLayout
 from aecodec.training.autoencoder import Corrector, TileAutoencoder
-from aecodec.training.layers import IntegerConv, freeze_all
+from aecodec.training.layers import ByteConv, IntegerConv, freeze_all
 from aecodec.training.prior import SlicePrior
 from aecodec.training.steps import StepRange
 
@@ -80,22 +80,23 @@ def export_autoencoder(
 def freeze_unfrozen(network: TileAutoencoder) -> None:
     """Round what training left real."""
     for part in (network.decoder, network.priors):
-        if not all(each.frozen for each in part.modules() if isinstance(each, IntegerConv)):
+        if not all(each.frozen for each in part.modules() if isinstance(each, (IntegerConv, ByteConv))):
             freeze_all(part)
 
 
-def _layers(part: Corrector | SlicePrior) -> tuple[IntegerConv, IntegerConv, IntegerConv]:
+def _layers(part: Corrector | SlicePrior) -> tuple[IntegerConv, ByteConv, IntegerConv]:
     return part.first, part.second, part.last
 
 
 def _whole(part: Corrector | SlicePrior) -> tuple[WholeConv, WholeConv, WholeConv]:
+    a, b, c = (_conv(layer) for layer in _layers(part))
+    return a, b, c
+
+
+def _conv(layer: IntegerConv | ByteConv) -> WholeConv:
     with torch.no_grad():
-        a, b, c = ((*layer.whole(), int(layer.bits)) for layer in _layers(part))
-    return _conv(*a), _conv(*b), _conv(*c)
-
-
-def _conv(weight: torch.Tensor, bias: torch.Tensor, bits: int) -> WholeConv:
-    return WholeConv(np.rint(weight.numpy()).astype(np.int32), np.rint(bias.numpy()), bits)
+        weight, bias = layer.whole()
+    return WholeConv(np.rint(weight.numpy()).astype(np.int32), np.rint(bias.numpy()), layer.bits.numpy())
 
 
 def _first_layout(first: int, maps: Sequence[np.ndarray]) -> PhaseLayout:

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 HIDDEN_BITS = 3  # hidden activations are multiples of 2**-3
 HIDDEN_LIMIT = 255  # of these
+BYTE_LIMIT = 63
 _LARGEST_SUM = 0.98 * (1 << 24)
 _MOST_BITS = 12
 _SEARCH = 40
@@ -76,6 +77,52 @@ class IntegerConv(nn.Module):
         return made + bias[kind][:, :, None, None]
 
 
+class ByteConv(nn.Module):
+    """A hidden layer from hidden activations to hidden activations, all of them bytes: (n, inputs, ...) -> (n, outputs, ...).
+
+    Once frozen, its weights are whole numbers up to BYTE_LIMIT of a power of two of each output's own: narrow enough that
+    processors which add products of bytes in pairs of 16 bits do not saturate.
+    """
+
+    def __init__(self, inputs: int, outputs: int, size: int, kinds: int) -> None:
+        super().__init__()
+        self.size = size
+        self.weight = nn.Parameter(torch.empty(outputs, inputs, size, size))
+        self.bias = nn.Parameter(torch.zeros(kinds, outputs))
+        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+        self.register_buffer("bits", torch.full((outputs,), -1))
+        self.bits: Tensor
+
+    @property
+    def frozen(self) -> bool:
+        """True once weights are whole numbers."""
+        return bool((self.bits >= 0).all())
+
+    def freeze(self) -> None:
+        """Choose each output's power of two; round from now on."""
+        largest = self.weight.detach().abs().amax(dim=(1, 2, 3)).clamp(min=1e-6)
+        self.bits.copy_(torch.floor(torch.log2(BYTE_LIMIT / largest)).clamp(0, _MOST_BITS))
+
+    def whole(self) -> tuple[Tensor, Tensor]:
+        """Weights as whole numbers of 2**-bits, biases of 2**-(bits + HIDDEN_BITS)."""
+        unit = torch.exp2(self.bits.float())
+        weight = round_through(self.weight * unit[:, None, None, None]).clamp(-BYTE_LIMIT, BYTE_LIMIT)
+        room = _LARGEST_SUM - float(weight.detach().abs().sum(dim=(1, 2, 3)).max()) * HIDDEN_LIMIT
+        bias = round_through(self.bias * unit * 2.0**HIDDEN_BITS).clamp(-room, room)
+        return weight, bias
+
+    def forward(self, x: Tensor, kind: Tensor) -> Tensor:
+        """Activations of magnitude up to HIDDEN_LIMIT, in units of 2**-HIDDEN_BITS."""
+        top = HIDDEN_LIMIT * 2.0**-HIDDEN_BITS
+        if not self.frozen:
+            made = functional.conv2d(x, self.weight, padding=self.size // 2) + self.bias[kind][:, :, None, None]
+            return made.clamp(0.0, top)
+        weight, bias = self.whole()
+        made = functional.conv2d(x * 2.0**HIDDEN_BITS, weight, padding=self.size // 2) + bias[kind][:, :, None, None]
+        unit = torch.exp2(-self.bits.float())[None, :, None, None]
+        return round_through(made * unit).clamp(0.0, HIDDEN_LIMIT) * 2.0**-HIDDEN_BITS
+
+
 class HiddenConv(IntegerConv):
     """The same, followed by a ramp from 0 to HIDDEN_LIMIT: a layer in between."""
 
@@ -93,5 +140,5 @@ class HiddenConv(IntegerConv):
 def freeze_all(module: nn.Module) -> None:
     """Freeze every integer layer within."""
     for each in module.modules():
-        if isinstance(each, IntegerConv):
+        if isinstance(each, (IntegerConv, ByteConv)):
             each.freeze()

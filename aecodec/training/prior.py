@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from aecodec.training.layers import HIDDEN_BITS, HIDDEN_LIMIT, HiddenConv, IntegerConv, round_through
+from aecodec.training.layers import HIDDEN_BITS, HIDDEN_LIMIT, ByteConv, HiddenConv, IntegerConv, round_through
 from aecodec.training.rate import LARGEST_INDEX
 
 FINE_BITS = 4  # latents are whole numbers of 1/16 of a step
@@ -37,7 +37,7 @@ class SlicePrior(nn.Module):
         super().__init__()
         self.outputs, self.means = outputs, means
         self.first = HiddenConv(inputs, width, 1, kinds, FINE_BITS, FEATURE_LIMIT)
-        self.second = HiddenConv(width, width, 3, kinds, HIDDEN_BITS, HIDDEN_LIMIT)
+        self.second = ByteConv(width, width, 3, kinds)
         self.last = IntegerConv(width, outputs * (1 + means), 1, kinds, HIDDEN_BITS, HIDDEN_LIMIT)
         nn.init.zeros_(self.last.weight)
         with torch.no_grad():
