@@ -1,16 +1,21 @@
 import numpy as np
 import pytest
+import slices_reader
 import torch
+from map_models import STEPS, image_model, network, series_model, smooth
 
 import aecodec
+from aecodec.axes import parse_axes
+from aecodec.canonical import ArraySpec
+from aecodec.codec.chunk import ChunkCoder
 from aecodec.codec.maps import from_map, from_tiles, in_tiles, to_map
 from aecodec.codec.model import Model
 from aecodec.errors import AecodecError, ModelError
+from aecodec.fidelity import fidelity_from_options
 from aecodec.models.bundle import Bundle
 from aecodec.models.manifest import Manifest
 from aecodec.tiling import Tiling
 from aecodec.training.autoencoder_export import freeze_unfrozen
-from tests.map_models import STEPS, image_model, network, series_model, smooth
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +28,7 @@ def image(rows: int, columns: int, seed: int = 0) -> np.ndarray:
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
-    return float(10 * np.log10(255.0**2 / np.mean((a.astype(float) - b) ** 2)))
+    return float(10 * np.log10(255.0**2 / max(1e-9, np.mean((a.astype(float) - b) ** 2))))
 
 
 @pytest.mark.parametrize("shape", [(40, 56), (37, 50), (4, 4), (1, 9), (33, 1)])
@@ -114,9 +119,7 @@ def test_a_series_of_tiles_goes_both_ways() -> None:
 
 
 def test_damaged_sections_are_refused_or_give_an_array(photos: Model) -> None:
-    coder = aecodec.codec.chunk.ChunkCoder(
-        np.dtype(np.uint8), aecodec.fidelity.fidelity_from_options(quality=50, value_range=(0, 255)), photos
-    )
+    coder = ChunkCoder(np.dtype(np.uint8), fidelity_from_options(quality=50, value_range=(0, 255)), photos)
     body = coder.encode(np.ascontiguousarray(image(24, 24).transpose(2, 0, 1)[None]))
     rng = np.random.default_rng(0)
     for _ in range(150):
@@ -127,6 +130,23 @@ def test_damaged_sections_are_refused_or_give_an_array(photos: Model) -> None:
         except AecodecError:
             continue
         assert made.shape == (1, 3, 24, 24)
+
+
+@pytest.mark.parametrize("axes", ["yxc", "tyxc", "tc"])
+def test_a_reader_written_from_the_format_gives_the_same_bits(photos: Model, axes: str) -> None:
+    if axes == "tc":
+        model, original = series_model(), smooth((2, 1, 93))[:, 0].T.astype(np.float32)
+        original[4, 1] = np.nan
+    else:
+        model, original = photos, np.stack([image(11, 22, seed) for seed in range(3)])
+        original = original[0] if axes == "yxc" else original
+    coder = ChunkCoder(original.dtype, fidelity_from_options(quality=70, value_range=(0, 255)), model)
+    spec = ArraySpec(original.dtype, parse_axes(axes, original.ndim), original.shape)
+    body = coder.encode(np.ascontiguousarray(spec.to_canonical(original)))
+    bundle = model.bundle
+    parts = {"decoder": bundle.decoder, **{f"prior-{k}": graph for k, graph in enumerate(bundle.priors)}}
+    second = slices_reader.decode(body, spec.canonical_shape, original.dtype, bundle.manifest.to_json(), parts)
+    np.testing.assert_array_equal(second, coder.decode(body, spec.canonical_shape))
 
 
 def test_a_model_file_keeps_its_priors(photos: Model) -> None:

@@ -3,11 +3,12 @@
 Each name gives NAME.aecz and NAME.json: the recipe below, shape, dtype and SHA-256 of the decoded bytes, and `heads`, the
 first two bytes of each chunk: its mode, and its flags or filter. A golden file
 shows that what one version wrote every later one reads to the same bytes; so it is made once, by the version that
-introduced the feature in its name.
+introduced the feature in its name. Recipes with a `network` need tests/ on PYTHONPATH.
 """
 
 import argparse
 import hashlib
+import importlib
 import io
 import json
 import sys
@@ -20,11 +21,11 @@ import aecodec
 from aecodec.api.reader import Reader
 
 FOLDER = Path(__file__).parent
-LARGEST = 16 << 10
+LARGEST = 40 << 10
 
 # kind, shape and dtype of the array; `compress` holds the arguments of aecodec.compress; `fit`, where there, those of a model,
 # fitted on the array, or on one of `fit_kind`; `inexact`: it does not claim to be exact, so that chunks
-# carry checksums, and has no predictor.
+# carry checksums, and has no predictor; `network`: which of map_models.py's.
 RECIPES: dict[str, dict] = {
     "bytes-stored": {"kind": "noise", "shape": [40], "dtype": "<f8", "compress": {"axes": "t"}},
     "bytes-plain": {"kind": "repeats", "shape": [30, 50], "dtype": "|u1", "compress": {"axes": "tc", "max_error": 0}},
@@ -171,6 +172,20 @@ RECIPES: dict[str, dict] = {
         "dtype": "<f4",
         "compress": {"axes": "tyx", "max_error": 0.1, "level": 9},
     },
+    "slices": {
+        "kind": "smooth",
+        "shape": [13, 14, 3],
+        "dtype": "<f4",
+        "network": "image_model",
+        "compress": {"axes": "yxc", "quality": 60, "value_range": [-50, 50]},
+    },
+    "slices-series": {
+        "kind": "smooth",
+        "shape": [100, 2],
+        "dtype": "<f4",
+        "network": "series_model",
+        "compress": {"axes": "tc", "quality": 80, "value_range": [-50, 50]},
+    },
 }
 
 
@@ -268,6 +283,8 @@ def make(name: str) -> tuple[bytes, dict]:
             bundle = model.bundle
             manifest = replace(bundle.manifest, exact=False, predictor=None)
             model = aecodec.Model(replace(bundle, manifest=manifest, predictor=None).sealed())
+    if "network" in recipe:
+        model = getattr(importlib.import_module("map_models"), recipe["network"])()
     if "append" in recipe:
         data = appended(array, recipe)
     elif "join" in recipe:
