@@ -120,3 +120,17 @@ def fill_missing(slab: np.ndarray) -> np.ndarray:
     source = np.maximum.accumulate(np.where(finite, np.arange(flat.size), -1))
     first = flat[finite][0] if finite.any() else slab.dtype.type(0)
     return np.where(source >= 0, flat[source], first).reshape(slab.shape)
+
+
+def cast_values(reals: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Float64 `reals` as `dtype`: integers are rounded to nearest even and clipped, NaN becomes 0."""
+    if dtype.kind not in "iu":
+        with np.errstate(over="ignore"):
+            return reals.astype(dtype)
+    if np.isnan(reals.max(initial=0.0)):
+        reals = np.nan_to_num(reals)
+    info = np.iinfo(dtype)
+    whole = np.rint(reals)
+    # The largest 64-bit integers are not floats: stay below them.
+    np.clip(whole, max(info.min, -(2.0**62)), min(info.max, 2.0**62), out=whole)
+    return whole.astype(dtype)

@@ -5,8 +5,8 @@ from functools import cached_property
 
 import numpy as np
 
+from aecodec.canonical import cast_values
 from aecodec.codec.map_latents import CodedMap, decode_map, encode_map
-from aecodec.codec.maps import from_map
 from aecodec.codec.model import Model, Origin
 from aecodec.errors import FormatError, ModelError
 from aecodec.packing.contexts import decode_latents, encode_latents
@@ -31,8 +31,7 @@ class CodedLatents:
         """What they decode to: float64 canonical."""
         model = self.model
         if isinstance(self.symbols, CodedMap) and model.maps is not None:
-            output = from_map(model.maps.decode(self.symbols.known, self.step), model.tiling(self.shape))
-            return model.from_steps(output, self.step, self.origin)
+            return model.values_of(self.symbols.known, self.step, self.shape, self.origin)
         assert isinstance(self.symbols, np.ndarray)
         return model.reconstruct(self.symbols, self.step, self.shape, self.origin)
 
@@ -66,8 +65,10 @@ class LatentCoder:
         return CodedLatents(model, self.shape, self.origin, step, symbols)
 
 
-def decode_latent_section(cursor: Cursor, model: Model | None, shape: Shape4, origin: Origin) -> np.ndarray:
-    """Varint step and section -> x_hat, float64 canonical of `shape`."""
+def decode_latent_section(
+    cursor: Cursor, model: Model | None, shape: Shape4, origin: Origin, dtype: np.dtype | None = None
+) -> np.ndarray:
+    """Varint step and section -> x_hat, canonical of `shape`, float64, or cast to `dtype`."""
     if model is None:
         raise ModelError("the chunk has latents, but the file names no model")
     manifest = model.manifest
@@ -77,11 +78,12 @@ def decode_latent_section(cursor: Cursor, model: Model | None, shape: Shape4, or
     model.check_fits(shape, whole=False)
     section = cursor.section()
     if model.maps is not None:
-        output = decode_map(section, model.tiling(shape), model.maps, step)
+        known = decode_map(section, model.tiling(shape), model.maps, step)
         section.end()
-        return model.from_steps(output, step, origin)
+        return model.values_of(known, step, shape, origin, dtype)
     symbols = decode_latents(section, model.tiling(shape).grid, manifest.bands, step * manifest.latent_unit)
     section.end()
     if symbols.size and max(int(symbols.max()), -int(symbols.min())) > symbol_limit(step, manifest.latent_limit):
         raise FormatError(f"a symbol times the step {step} is beyond the model's latent limit {manifest.latent_limit}")
-    return model.reconstruct(symbols, step, shape, origin)
+    x_hat = model.reconstruct(symbols, step, shape, origin)
+    return x_hat if dtype is None else cast_values(x_hat, dtype)

@@ -5,7 +5,7 @@ Body: flags byte; varint latent step; symbols section; classes section if the fl
 
 import numpy as np
 
-from aecodec.canonical import fill_missing
+from aecodec.canonical import cast_values, fill_missing
 from aecodec.codec.effort import Effort
 from aecodec.codec.equivalent import shares
 from aecodec.codec.latent_coding import CodedLatents, LatentCoder, decode_latent_section
@@ -48,7 +48,7 @@ def encode_latents_only(array: np.ndarray, fidelity: Fidelity, model: Model, eff
     if classes is not None:
         put_section(body, encode_classes(classes))
     if flags & CHECKSUM:
-        body += output_checksum(_cast(coded.x_hat, values.dtype))
+        body += output_checksum(cast_values(coded.x_hat, values.dtype))
     return bytes(body)
 
 
@@ -59,7 +59,7 @@ def decode_latents_only(
     flags = cursor.byte()
     if flags & ~(CLASSES | CHECKSUM):
         raise FormatError(f"chunk uses unknown flags {flags:#x}")
-    array = _cast(decode_latent_section(cursor, model, shape, origin), dtype)
+    array = decode_latent_section(cursor, model, shape, origin, dtype)
     classes = decode_classes(cursor.section(), shape) if flags & CLASSES else None
     if flags & CHECKSUM:
         check_output(cursor, array)
@@ -69,15 +69,6 @@ def decode_latents_only(
     return array
 
 
-def _cast(x_hat: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    if dtype.kind in "iu":
-        info = np.iinfo(dtype)
-        # The largest 64-bit integers are not floats: stay below them.
-        return np.clip(np.rint(np.nan_to_num(x_hat)), max(info.min, -(2.0**62)), min(info.max, 2.0**62)).astype(dtype)
-    with np.errstate(over="ignore"):
-        return x_hat.astype(dtype)
-
-
 def _largest_step(coder: LatentCoder, allowed: np.ndarray, array: np.ndarray) -> CodedLatents | None:
     """The largest latent step whose root mean square error is within `allowed` (channels,), by bisection on its logarithm."""
     low, high = 0.0, np.log2(coder.model.manifest.latent_limit)
@@ -85,7 +76,7 @@ def _largest_step(coder: LatentCoder, allowed: np.ndarray, array: np.ndarray) ->
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
         coded = coder.code(max(1, round(2.0**middle)))
-        within = coded is not None and shares(array, _cast(coded.x_hat, coder.values.dtype), allowed).max(initial=0.0) <= 1.0
+        within = coded is not None and shares(array, cast_values(coded.x_hat, coder.values.dtype), allowed).max(initial=0.0) <= 1.0
         if within:
             best, low = coded, middle
         elif coded is None:  # only larger steps can be coded

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from aecodec.codec.grouping import put_symbols, take_symbols
-from aecodec.codec.maps import MapNetworks, from_map, map_shape, to_map
+from aecodec.codec.maps import MapNetworks, map_shape, to_map
 from aecodec.errors import FormatError
 from aecodec.lattice import lorenzo_residual, lorenzo_restore
 from aecodec.models.prior_layout import FINE, LARGEST_INDEX, SHIFT
@@ -69,7 +69,7 @@ def encode_map(values: np.ndarray, tiling: Tiling, networks: MapNetworks, step: 
 
 
 def decode_map(cursor: Cursor, tiling: Tiling, networks: MapNetworks, step: int) -> np.ndarray:
-    """The section -> the decoder's output, canonical float64 in 1/64 of a step."""
+    """The section -> latents U, float32 (N, latents, a, b)."""
     base_axes = cursor.byte()
     if base_axes >> 5:
         raise FormatError(f"chunk names unknown axes {base_axes:#x} of its base grid")
@@ -99,7 +99,7 @@ def decode_map(cursor: Cursor, tiling: Tiling, networks: MapNetworks, step: int)
         _check(known[:, start:end], limit)
     grouped.end()
     section.end()
-    return from_map(networks.decode(known, step), tiling)
+    return known
 
 
 def _encode_first(reals: np.ndarray, networks: MapNetworks, groups: list[list[np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from aecodec.axes import Axes, guess_axes, parse_axes
-from aecodec.canonical import ArraySpec, as_array, fill_missing
+from aecodec.canonical import ArraySpec, as_array, cast_values, fill_missing
 from aecodec.codec.maps import MapNetworks, from_map, from_tiles, in_tiles, to_map
 from aecodec.errors import ModelError
 from aecodec.limits import DEFAULT_LIMITS, Limits
@@ -172,13 +172,21 @@ class Model:
             return np.asarray((x - centre.astype(np.float32)) * factor.astype(np.float32))
         return np.asarray(((x - centre) * factor).astype(np.float32))
 
-    def from_steps(self, output: np.ndarray, step: int, origin: Origin = (0, 0)) -> np.ndarray:
-        """The decoder's output of a model with a prior, canonical in 1/64 of a step -> x_hat, float64."""
+    def values_of(
+        self, known: np.ndarray, step: int, shape: tuple[int, int, int, int], origin: Origin, dtype: np.dtype | None = None
+    ) -> np.ndarray:
+        """Latents U of a model with a prior -> x_hat of canonical `shape`, float64, or cast to `dtype`."""
+        assert self.maps is not None
+        tiling, (t, c, y, x) = self.tiling(shape), self.manifest.tile
+        output = self.maps.decode(known, step).astype(np.float64, copy=False)
+        values = output.reshape(len(output), t, c, y * x, -1)  # while they lie in a row, and each channel's together
         with np.errstate(over="ignore", invalid="ignore"):
-            factor = (np.array(self.manifest.scale) * self.manifest.latent_unit).reshape(1, -1, 1, 1) * (step / OUTPUT_FINE)
-            x_hat = np.multiply(output, factor)
-            x_hat += self.centre(output.shape, origin)
-        return x_hat
+            values *= (np.array(self.manifest.scale) * self.manifest.latent_unit)[:, None, None] * (step / OUTPUT_FINE)
+            if self.bundle.reference is not None:
+                x_hat = from_map(output, tiling) + self.centre(shape, origin)
+                return x_hat if dtype is None else cast_values(x_hat, dtype)
+            values += np.array(self.manifest.offset)[:, None, None]
+        return from_map(output if dtype is None else cast_values(output, dtype), tiling)
 
     def predict(self, inputs: Inputs, phase: Phase) -> np.ndarray:
         """Means and expected magnitudes of a phase, float32 (N, 2, lines, values)."""
@@ -275,7 +283,7 @@ class Model:
             known = np.clip(np.rint(latents.astype(np.float64) * (FINE / (self.manifest.latent_unit * step))), -limit, limit)
             tiling = self.tiling((n, c, h, w))
             known = from_tiles(known.astype(np.float32), tiling)
-            x_hat = self.from_steps(from_map(self.maps.decode(known, step), tiling), step).astype(self._output_dtype)
+            x_hat = self.values_of(known, step, (n, c, h, w), (0, 0)).astype(self._output_dtype)
             return spec.from_canonical(x_hat) if spec else x_hat
         scaled = latents.reshape(-1, latents.shape[-1]).astype(np.float64) / self.manifest.latent_unit
         whole = np.clip(np.rint(scaled), -limit, limit)
