@@ -89,12 +89,12 @@ def test_what_is_decoded_is_what_the_network_in_torch_makes() -> None:
     known = np.random.default_rng(1).integers(-300, 300, (2, 48, 5, 7)).astype(np.float32)
     step = 100  # of latent units: 12.5 in units of the scale
     kind = STEPS.kind(torch.full((2,), step * model.manifest.latent_unit))
-    assert model.maps.prior.kind(step) == int(kind[0])
+    assert model.maps.networks.prior.kind(step) == int(kind[0])
     with torch.no_grad():
         decoded = made.decode(torch.from_numpy(known / 16), kind).numpy()
         mean, index = made.priors[0](made.seen(torch.from_numpy(known[:, :3] / 16)), kind)
-    np.testing.assert_allclose(model.maps.decode(known, step) / 64, decoded, atol=2 / 64)
-    found_mean, found_index = model.maps.expect(1, known[:, :3], step)
+    np.testing.assert_allclose(model.maps.networks.decode(known, step) / 64, decoded, atol=2 / 64)
+    found_mean, found_index = model.maps.networks.expect(1, known[:, :3], step)
     assert found_mean is not None
     np.testing.assert_array_equal(found_mean / 16, mean.numpy())
     np.testing.assert_array_equal(np.clip(found_index, 0, 31), index.numpy())

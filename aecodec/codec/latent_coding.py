@@ -31,7 +31,7 @@ class CodedLatents:
         """What they decode to: float64 canonical."""
         model = self.model
         if isinstance(self.symbols, CodedMap) and model.maps is not None:
-            return model.values_of(self.symbols.known, self.step, self.shape, self.origin)
+            return model.maps.values(self.symbols.known, self.step, self.shape, self.origin)
         assert isinstance(self.symbols, np.ndarray)
         return model.reconstruct(self.symbols, self.step, self.shape, self.origin)
 
@@ -59,7 +59,7 @@ class LatentCoder:
         """The latents with `step`; None if they are beyond what the model can decode."""
         model = self.model
         if model.maps is not None:
-            coded = encode_map(model.in_steps(self.values, step, self.origin), model.tiling(self.shape), model.maps, step)
+            coded = encode_map(model.maps.latents(self.values, step, self.origin), model.maps.networks, step)
             return CodedLatents(model, self.shape, self.origin, step, coded) if coded is not None else None
         symbols = quantize(self._latents, step, model.manifest.latent_unit, model.manifest.latent_limit)
         return CodedLatents(model, self.shape, self.origin, step, symbols)
@@ -78,9 +78,9 @@ def decode_latent_section(
     model.check_fits(shape, whole=False)
     section = cursor.section()
     if model.maps is not None:
-        known = decode_map(section, model.tiling(shape), model.maps, step)
+        known = decode_map(section, model.tiling(shape), model.maps.networks, step)
         section.end()
-        return model.values_of(known, step, shape, origin, dtype)
+        return model.maps.values(known, step, shape, origin, dtype)
     symbols = decode_latents(section, model.tiling(shape).grid, manifest.bands, step * manifest.latent_unit)
     section.end()
     if symbols.size and max(int(symbols.max()), -int(symbols.min())) > symbol_limit(step, manifest.latent_limit):

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from aecodec.codec.grouping import put_symbols, take_symbols
-from aecodec.codec.maps import MapNetworks, map_shape, to_map
+from aecodec.codec.maps import MapNetworks, map_shape
 from aecodec.errors import FormatError
 from aecodec.lattice import lorenzo_residual, lorenzo_restore
 from aecodec.models.prior_layout import FINE, LARGEST_INDEX, SHIFT
@@ -41,10 +41,9 @@ class CodedMap:
         return bytes(out)
 
 
-def encode_map(values: np.ndarray, tiling: Tiling, networks: MapNetworks, step: int) -> CodedMap | None:
-    """Canonical `values` in steps, float32 -> what codes them; None if a latent is beyond the model's limit."""
-    latents = networks.encode(to_map(values, tiling), step)
-    latents *= np.float32(FINE)
+def encode_map(latents: np.ndarray, networks: MapNetworks, step: int) -> CodedMap | None:
+    """Latents in steps, float32 (N, latents, a, b) -> what codes them; None if one is beyond the model's limit."""
+    latents = latents * np.float32(FINE)
     limit = networks.manifest.latent_limit
     if not (np.abs(latents).max(initial=0.0) <= limit - FINE):
         return None

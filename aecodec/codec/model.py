@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from aecodec.axes import Axes, guess_axes, parse_axes
-from aecodec.canonical import ArraySpec, as_array, cast_values, fill_missing
-from aecodec.codec.maps import MapNetworks, from_map, from_tiles, in_tiles, to_map
+from aecodec.canonical import ArraySpec, as_array, fill_missing
+from aecodec.codec.map_coder import MapCoder
+from aecodec.codec.maps import MapNetworks
 from aecodec.errors import ModelError
 from aecodec.limits import DEFAULT_LIMITS, Limits
 from aecodec.models.bundle import Bundle
@@ -18,7 +19,6 @@ from aecodec.models.exact import prove_exact
 from aecodec.models.graph_check import SizedGraph, check_coder, size_predictor
 from aecodec.models.manifest import Manifest
 from aecodec.models.predictor_check import check_predictor
-from aecodec.models.prior_layout import FINE, OUTPUT_FINE
 from aecodec.models.registry import is_shipped
 from aecodec.phase_inputs import Inputs
 from aecodec.phases import Phase
@@ -48,11 +48,12 @@ class Model:
 
         self._encoder: SizedExecutor | None = None
         self._predictor: SizedExecutor | None = None
-        self.maps: MapNetworks | None = None  # the graphs of a model with a prior
+        self.maps: MapCoder | None = None  # the graphs of a model with a prior
         if manifest.prior is not None:
             # On CUDA a convolution may round: cuDNN may choose Winograd, FFT or TF32.
             own = "reference" if provider == "reference" else "cpu"
-            self.maps = MapNetworks(bundle, partial(executor, provider=own, arena=True), limits)
+            networks = MapNetworks(bundle, partial(executor, provider=own, arena=True), limits)
+            self.maps = MapCoder(networks, self.centre)
         else:
             self._decoder = executor(bundle.decoder, check_coder(bundle.decoder, "decoder", latents, manifest.tile, limits))
             if bundle.encoder is not None:
@@ -125,9 +126,7 @@ class Model:
         Of a model with a prior, whose latents differ with the quantizer's step, those of a step in the middle of its range.
         """
         if self.maps is not None:
-            step = self._middle_step
-            found = self.maps.encode(to_map(self.in_steps(x, step, origin), self.tiling(_four(x.shape))), step)
-            return in_tiles(found, x.shape) * np.float32(step * self.manifest.latent_unit)
+            return self.maps.tile_latents(x, origin)
         if self._encoder is None:
             raise ModelError(f"model {self.id[:12]} holds only a decoder; pass the full model to encode with it")
         working: Any = np.float32 if x.dtype.itemsize <= 4 and x.dtype not in (np.int32, np.uint32) else np.float64
@@ -157,36 +156,6 @@ class Model:
                 np.multiply(tiling.join(decoded), factor, out=part)
                 part += centre
         return x_hat
-
-    @property
-    def _middle_step(self) -> int:
-        prior = self.manifest.prior
-        return prior.kinds[len(prior.kinds) // 2] if prior is not None and prior.kinds else 1
-
-    def in_steps(self, x: np.ndarray, step: int, origin: Origin = (0, 0)) -> np.ndarray:
-        """Canonical `x` as what a model with a prior sees: float32, the centre subtracted, in units of the step."""
-        unit = self.manifest.latent_unit * step
-        factor = (1.0 / (np.array(self.manifest.scale) * unit)).reshape(1, -1, 1, 1)
-        centre = self.centre(x.shape, origin)
-        if x.dtype.itemsize <= 2:  # whole numbers that float32 holds
-            return np.asarray((x - centre.astype(np.float32)) * factor.astype(np.float32))
-        return np.asarray(((x - centre) * factor).astype(np.float32))
-
-    def values_of(
-        self, known: np.ndarray, step: int, shape: tuple[int, int, int, int], origin: Origin, dtype: np.dtype | None = None
-    ) -> np.ndarray:
-        """Latents U of a model with a prior -> x_hat of canonical `shape`, float64, or cast to `dtype`."""
-        assert self.maps is not None
-        tiling, (t, c, y, x) = self.tiling(shape), self.manifest.tile
-        output = self.maps.decode(known, step).astype(np.float64, copy=False)
-        values = output.reshape(len(output), t, c, y * x, -1)  # while they lie in a row, and each channel's together
-        with np.errstate(over="ignore", invalid="ignore"):
-            values *= (np.array(self.manifest.scale) * self.manifest.latent_unit)[:, None, None] * (step / OUTPUT_FINE)
-            if self.bundle.reference is not None:
-                x_hat = from_map(output, tiling) + self.centre(shape, origin)
-                return x_hat if dtype is None else cast_values(x_hat, dtype)
-            values += np.array(self.manifest.offset)[:, None, None]
-        return from_map(output if dtype is None else cast_values(output, dtype), tiling)
 
     def predict(self, inputs: Inputs, phase: Phase) -> np.ndarray:
         """Means and expected magnitudes of a phase, float32 (N, 2, lines, values)."""
@@ -279,11 +248,7 @@ class Model:
         c = min(c, self.manifest.channels)
         limit = float(self.manifest.latent_limit)
         if self.maps is not None:
-            step = self._middle_step
-            known = np.clip(np.rint(latents.astype(np.float64) * (FINE / (self.manifest.latent_unit * step))), -limit, limit)
-            tiling = self.tiling((n, c, h, w))
-            known = from_tiles(known.astype(np.float32), tiling)
-            x_hat = self.values_of(known, step, (n, c, h, w), (0, 0)).astype(self._output_dtype)
+            x_hat = self.maps.from_tile_latents(latents, (n, c, h, w)).astype(self._output_dtype)
             return spec.from_canonical(x_hat) if spec else x_hat
         scaled = latents.reshape(-1, latents.shape[-1]).astype(np.float64) / self.manifest.latent_unit
         whole = np.clip(np.rint(scaled), -limit, limit)
