@@ -171,29 +171,25 @@ def decoder_graph(first: int, synthesis: np.ndarray, layers: tuple[WholeConv, Wh
     return build.finish("decoder", _map("known", latents), target)
 
 
-def encoder_graph(analysis: np.ndarray, means: int, layers: list[tuple[np.ndarray, np.ndarray]], limit: float) -> bytes:
+def encoder_graph(
+    analysis: np.ndarray, first: int, ends: tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]], middle: WholeConv
+) -> bytes:
     """encoder.onnx: (n, values, rows, columns) in steps -> (n, latents, rows, columns) in steps, float32.
 
-    `analysis` (latents, values); `layers`: weights (outputs, inputs, size, size) and biases (kinds, outputs) of the three of the
-    correction, which leaves the first `means` latents as they are and sees values up to `limit`.
+    `analysis` (latents, values): the linear map. `ends`: real weights and biases of the correction's first and last layer, between
+    which lies one of bytes; the `first` latents are left as they are.
     """
     build = _Builder()
     latents, values = analysis.shape
-    most = build.scalar("hidden_most", HIDDEN_LIMIT * 2.0**-HIDDEN_BITS)
-    least = build.scalar("hidden_least", 0.0)
-    clipped = build.node("Clip", ["values", build.scalar("low", -limit), build.scalar("high", limit)], "clipped")
-    hidden = clipped
-    outs = []
-    for name, (weight, bias) in zip(("first", "second"), layers, strict=False):
-        made = build.conv(hidden, name, WholeConv(weight.astype(np.float32), bias, np.array(0)))
-        hidden = build.node("Clip", [made, least, most], f"{name}_out")
-        outs.append(hidden)
-    both = build.node("Concat", outs, "both", axis=1)
-    last, bias = layers[2]
-    wide = np.zeros((latents, *last.shape[1:]), np.float32)
-    wide[means:] = last
-    biases = np.zeros((len(bias), latents), np.float32)
-    biases[:, means:] = bias
+    unit = 2.0**HIDDEN_BITS
+    limit = FEATURE_LIMIT * 2.0**-FEATURE_BITS
+    clipped = build.node("Clip", ["values", build.scalar("lowest", -limit), build.scalar("highest", limit)], "clipped")
+    (weight, bias), (last, last_bias) = ends
+    made = build.node("Round", [build.conv(clipped, "first", WholeConv(weight * unit, bias * unit, np.array(0)))], "first_whole")
+    hidden = build.node("Clip", [made, build.scalar("least", 0.0), build.scalar("most", float(HIDDEN_LIMIT))], "first_out")
+    both = build.node("Concat", [hidden, build.byte_ramp(hidden, "second", middle)], "both", axis=1)
+    wide, biases = np.zeros((latents, *last.shape[1:])), np.zeros((len(last_bias), latents))
+    wide[first:], biases[:, first:] = last / unit, last_bias
     correction = build.conv(both, "last", WholeConv(wide, biases, np.array(0)))
     weight_name = build.constant("analysis", analysis.astype(np.float32)[:, :, None, None])
     linear = build.node("Conv", ["values", weight_name], "linear")

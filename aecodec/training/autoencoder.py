@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from aecodec.training.layers import HIDDEN_BITS, HIDDEN_LIMIT, ByteConv, HiddenConv, IntegerConv, round_through
 from aecodec.training.prior import FEATURE_LIMIT, FINE_BITS, NEIGHBOURS, SlicePrior, features
-from aecodec.training.rate import code_length, uniform_noise
+from aecodec.training.rate import code_length, dead_zone, uniform_noise
 
 OUTPUT_BITS = 6  # what the decoder makes is in whole numbers of 2**-6 of a step
 
@@ -98,7 +98,7 @@ class TileAutoencoder(nn.Module):
         linear = nn.functional.conv2d(latents, basis[:, :, None, None])
         return linear + self.decoder(self.seen(latents), kind)
 
-    def forward(self, x: Tensor, kind: Tensor, dead_zone: float = 0.0, hard: bool = False) -> Coded:
+    def forward(self, x: Tensor, kind: Tensor, hard: bool = False) -> Coded:
         """Values in steps, (n, values, rows, columns) -> what coding them gives.
 
         Rates are those of latents with uniform noise, or, if `hard`, of the symbols, which then are 0 where the index is;
@@ -112,7 +112,7 @@ class TileAutoencoder(nn.Module):
         for prior, start, end in zip(self.priors, shape.ends, shape.ends[1:], strict=False):
             mean, index = prior(self.seen(known), kind)
             residual = y[:, start:end] - mean
-            rounded = quantize_through(residual, dead_zone)
+            rounded = quantize_through(residual, dead_zone(index.detach())) if hard else round_through(residual)
             bits = bits + code_length(rounded if hard else residual + uniform_noise(residual), index).sum(dim=(1, 2, 3))
             symbol = rounded * (index > 0.5) if hard else rounded
             symbols.append(symbol)
@@ -120,8 +120,8 @@ class TileAutoencoder(nn.Module):
         return Coded(self.decode(known, kind), bits, torch.cat(symbols, 1))
 
 
-def quantize_through(residual: Tensor, dead_zone: float) -> Tensor:
+def quantize_through(residual: Tensor, zone: Tensor) -> Tensor:
     """Nearest whole numbers of what is left beyond the dead zone; the gradient is the identity's."""
     beyond = residual.detach()
-    whole = (beyond - beyond.clamp(-dead_zone, dead_zone)).round()
+    whole = (beyond - torch.maximum(torch.minimum(beyond, zone), -zone)).round()
     return residual + (whole - residual).detach()

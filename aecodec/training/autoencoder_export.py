@@ -21,7 +21,6 @@ from aecodec.training.layers import ByteConv, IntegerConv, freeze_all
 from aecodec.training.prior import SlicePrior
 from aecodec.training.steps import StepRange
 
-ENCODER_LIMIT = 127.0
 LATENT_LIMIT = (1 << 17) - 1
 _UNITS = 16  # latent units in the smallest step, so that steps in between are fine enough
 _PREDICTOR_ROWS = 100000
@@ -50,8 +49,9 @@ def export_autoencoder(
     shape = network.shape
     synthesis = torch.cat([network.means.t(), network.synthesis], 1).detach().numpy()
     analysis = torch.cat([network.means, network.analysis]).detach().numpy()
-    layers = [(layer.weight.detach().numpy(), layer.bias.detach().numpy()) for layer in _layers(network.encoder)]
-    encoder = encoder_graph(analysis, shape.first, layers, ENCODER_LIMIT)
+    outer = (network.encoder.first, network.encoder.last)
+    first, last = ((layer.weight.detach().numpy(), layer.bias.detach().numpy()) for layer in outer)
+    encoder = encoder_graph(analysis, shape.first, (first, last), _conv(network.encoder.second))
     decoder = decoder_graph(shape.first, synthesis, _whole(network.decoder))
     layout = _first_layout(shape.first, maps)
     graphs = [_first_predictor(network, steps, maps, layout)]
@@ -79,7 +79,7 @@ def export_autoencoder(
 
 def freeze_unfrozen(network: TileAutoencoder) -> None:
     """Round what training left real."""
-    for part in (network.decoder, network.priors):
+    for part in (network.decoder, network.priors, network.encoder.second):
         if not all(each.frozen for each in part.modules() if isinstance(each, (IntegerConv, ByteConv))):
             freeze_all(part)
 

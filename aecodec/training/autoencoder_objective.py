@@ -12,7 +12,6 @@ from aecodec.training.layers import freeze_all
 from aecodec.training.steps import StepRange
 
 WEIGHT = 7.0  # bits that a squared error of one step is worth: 6 / ln 2 at high rates, less with a dead zone
-DEAD_ZONE = 0.12
 _KLT_TILES = 1 << 17
 
 Batch = tuple[Tensor, Tensor]  # values (n, tile values, rows, columns) in units of the scale, steps (n,)
@@ -31,7 +30,7 @@ class RateDistortion(nn.Module):
         """(loss, metrics) of a batch."""
         values, steps = batch
         x = values / steps[:, None, None, None]
-        coded = self.network(x, self.steps.kind(steps), DEAD_ZONE if self.hard else 0.0, self.hard)
+        coded = self.network(x, self.steps.kind(steps), self.hard)
         count = x[0].numel()
         bits = coded.bits / count
         error = (coded.output - x).square().mean(dim=(1, 2, 3))

@@ -12,6 +12,7 @@ from torch import Tensor
 
 SHIFT = 14.0  # at index 0 one symbol of 128 is not 0, and none is coded
 LARGEST_INDEX = 31
+BITS_PER_ERROR, WIDEST_ZONE = 8.0, 0.5
 _LEAST = 1e-9
 
 
@@ -31,6 +32,11 @@ def code_length(residual: Tensor, index: Tensor) -> Tensor:
     outside = -rate * (size - 0.5) + torch.log((0.5 * (1.0 - half * half)).clamp(min=_LEAST))
     bits = torch.where(size < 0.5, -torch.log(inside.clamp(min=_LEAST)), -outside)
     return bits * (1.0 / math.log(2.0))
+
+
+def dead_zone(index: Tensor) -> Tensor:
+    """How far beyond 1/2 a residual must lie for the next symbol to be worth its bits, in steps, as the codec has it."""
+    return (decay(index) * (1.0 / (math.log(2.0) * 2 * BITS_PER_ERROR))).clamp(max=WIDEST_ZONE)
 
 
 def uniform_noise(like: Tensor) -> Tensor:
