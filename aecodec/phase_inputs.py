@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aecodec.phases import CHANNELS, FRAMES, INPUT_LIMIT, ORDER_SOURCES, TIME_SOURCES, Phase, PhaseLayout, split
+from aecodec.phases import CHANNELS, FRAMES, INPUT_LIMIT, ORDER_SOURCES, TIME_SOURCES, ZERO, Phase, PhaseLayout, split
 
 _MEAN_ROOM = 16  # inputs up to this many times their mean magnitude pass unclipped
 _FLOAT_WHOLE = 1 << 24  # float32 holds whole numbers up to here
@@ -35,8 +35,12 @@ class Inputs:
     shift: np.ndarray
 
 
-def gather_inputs(values: np.ndarray, residual: np.ndarray, phase: Phase, layout: PhaseLayout) -> Inputs:
+def gather_inputs(
+    values: np.ndarray, residual: np.ndarray, phase: Phase, layout: PhaseLayout, zero: np.ndarray | None = None
+) -> Inputs:
     """Inputs of a phase from int32 `values` and magnitudes of their residuals, both (batch, frames, channels, rows, columns).
+
+    `zero`: what `values` would be where the array is 0, int32 that broadcasts to them; None where the layout does not ask for it.
 
     Planes: the difference of the two known neighbours; that of the midpoint to the next line's; for each source the distance
     of its value from its midpoint, and, with offsets, of the midpoint here from that; magnitudes. Absent sources are zero.
@@ -52,15 +56,16 @@ def gather_inputs(values: np.ndarray, residual: np.ndarray, phase: Phase, layout
         planes = np.empty((size[0], layout.inputs, *size[1:]), dtype)
         views = [planes[:, i].reshape(shape) for i in range(layout.inputs)]
         _differences(known, middle, views)
-        _distances(values, phase, layout, middle, views[2:-1])
+        _distances(values, phase, layout, middle, views[2:-1], zero)
         views[-1][...] = nearby
         return planes
 
     planes = fill(np.float32)
-    shift = _shift(planes[:, :-1])
+    scaling = _scaling(layout)
+    shift = _shift(planes[:, scaling])
     if shift.max(initial=0) > _FLOAT_SHIFT:
         exact = fill(np.int32)
-        shift = _shift(exact[:, :-1])
+        shift = _shift(exact[:, scaling])
         exact >>= shift[:, None]
         planes[...] = exact
     elif shift.any():
@@ -68,6 +73,15 @@ def gather_inputs(values: np.ndarray, residual: np.ndarray, phase: Phase, layout
         np.floor(planes, out=planes)
     np.clip(planes, -INPUT_LIMIT, INPUT_LIMIT, out=planes)
     return Inputs(planes, middle.reshape(size), shift)
+
+
+def _scaling(layout: PhaseLayout) -> slice | list[int]:
+    """The planes that decide the shift: how far zero is says nothing of the values' spread."""
+    each = 1 + layout.offsets
+    if ZERO not in layout.sources:
+        return slice(None, -1)
+    first = 2 + each * layout.sources.index(ZERO)
+    return [i for i in range(layout.inputs - 1) if not first <= i < first + each]
 
 
 def _differences(known: np.ndarray, middle: np.ndarray, views: list[np.ndarray]) -> None:
@@ -80,11 +94,16 @@ def _differences(known: np.ndarray, middle: np.ndarray, views: list[np.ndarray])
     views[1][..., -1:, :] = 0
 
 
-def _distances(values: np.ndarray, phase: Phase, layout: PhaseLayout, middle: np.ndarray, views: list[np.ndarray]) -> None:
+def _distances(
+    values: np.ndarray, phase: Phase, layout: PhaseLayout, middle: np.ndarray, views: list[np.ndarray], zero: np.ndarray | None
+) -> None:
     """Fill the planes of the sources."""
     each = 1 + layout.offsets
     for i, source in enumerate(layout.sources):
-        found = _neighbour(values, phase, source, middle.shape)
+        if source == ZERO:
+            found = split(np.broadcast_to(_given(zero), values.shape), phase)
+        else:
+            found = _neighbour(values, phase, source, middle.shape)
         if found is None:
             for view in views[each * i : each * (i + 1)]:
                 view[...] = 0
@@ -94,6 +113,12 @@ def _distances(values: np.ndarray, phase: Phase, layout: PhaseLayout, middle: np
         np.subtract(their_between, their_middle, out=views[each * i])
         if layout.offsets:
             np.subtract(middle, their_middle, out=views[each * i + 1])
+
+
+def _given(zero: np.ndarray | None) -> np.ndarray:
+    if zero is None:
+        raise ValueError("the layout asks for the place of zero, which was not given")
+    return zero
 
 
 def _neighbour(array: np.ndarray, phase: Phase, source: str, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray] | None:

@@ -26,7 +26,8 @@ Shape5 = tuple[int, int, int, int, int]  # batch, frames, channels, rows, column
 TIME_SOURCES = ("before", "after")
 PYRAMID_SOURCES = ("below", "above")
 ORDER_SOURCES = ("channel-1", "channel-2", "channel-3")
-SOURCES = TIME_SOURCES + PYRAMID_SOURCES + ORDER_SOURCES
+ZERO = "zero"
+SOURCES = (*TIME_SOURCES, *PYRAMID_SOURCES, *ORDER_SOURCES, ZERO)
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,8 @@ class PhaseLayout:
     """How an array is walked, and what the predictor is given.
 
     `reach`: distance of key frames. `channel_reach`: that of key channels, or 0 if channels come one by one; then `classes` of
-    them have weights of their own and later ones share the last. `sources`: neighbours besides the plane's own; with `offsets`
-    the predictor also sees how far their values are from those here.
+    them have weights of their own and later ones share the last. `sources`: neighbours besides the plane's own, ZERO being the
+    place of the value 0; with `offsets` the predictor also sees how far their values are from those here.
     """
 
     reach: int

@@ -41,18 +41,30 @@ def from_frames(frames: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return frames[0].transpose(3, 1, 0, 2) if shape[2] == shape[3] == 1 else frames[0]
 
 
-def run_phases(values: np.ndarray, layout: PhaseLayout, spacing: int, predict: Predict, code: Code) -> None:
+def zero_frames(base: np.ndarray, units: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The fine units at which the final value is 0, int32 that broadcasts to the frames of an array of canonical `shape`.
+
+    `base`: float64, broadcasts to that shape, not along its steps; `units`: fine units of each channel.
+    """
+    with np.errstate(over="ignore"):
+        place = np.rint(np.clip(base / -units.reshape(1, -1, 1, 1), -VALUE_LIMIT, VALUE_LIMIT)).astype(np.int32)
+    return to_frames(np.broadcast_to(place, (1, *shape[1:])))
+
+
+def run_phases(
+    values: np.ndarray, layout: PhaseLayout, spacing: int, predict: Predict, code: Code, zero: np.ndarray | None = None
+) -> None:
     """Fill `values`, int32 (batch, frames, channels, rows, columns), of which only the base grid is known, phase by phase.
 
     `code` gives the residuals of a phase, int32 (batch, frames, channels, lines, values), when it is told their means and
-    scale indices.
+    scale indices. `zero`: of `zero_frames`, needed where the layout asks for it.
     """
     sizes = np.zeros_like(values)
     shape: Shape5 = values.shape
     for phase in schedule(shape, layout):
         for block in blocks(shape, phase):
             target = targets(values, block)
-            inputs = gather_inputs(values, sizes, block, layout)
+            inputs = gather_inputs(values, sizes, block, layout, zero)
             found = predict(inputs, block)
             mean = found[:, 0].astype(np.int32)
             index = _SCALE_INDEX.take(found[:, 1].astype(np.intp), mode="clip")

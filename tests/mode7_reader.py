@@ -183,8 +183,8 @@ def depths(reach, size):
 class Walk:
     """X and the magnitudes min(|r * D|, 2**20) of a chunk seen as (frames, channels, rows, columns)."""
 
-    def __init__(self, shape, spacing, parts):
-        self.shape, self.spacing, self.parts = shape, spacing, parts
+    def __init__(self, shape, spacing, parts, zero):
+        self.shape, self.spacing, self.parts, self.zero = shape, spacing, parts, zero
         self.x = np.zeros(shape, object)
         self.sizes = np.zeros(shape, object)
 
@@ -204,13 +204,15 @@ class Walk:
 
     def place(self, frame, channel, distance, apart, name):
         """Frame and channel of a source, or None if there is no such source."""
+        if name == "zero":
+            return 0, channel
         if name in TIME and distance:
             there = frame + (distance if name == "after" else -distance)
             return (there if there < self.shape[0] else frame - distance), channel
         if name in PYRAMID and apart:
             there = channel + (apart if name == "above" else -apart)
             return frame, (there if there < self.shape[1] else channel - apart)
-        if name not in TIME + PYRAMID and apart is None and channel >= int(name[-1]):
+        if name not in (*TIME, *PYRAMID) and apart is None and channel >= int(name[-1]):
             return frame, channel - int(name[-1])
         return None
 
@@ -258,11 +260,16 @@ class Walk:
                 planes[-1, line, j] = mid(self.sizes, here, line, j)
                 for i, there in enumerate(sources):
                     if there is not None:
-                        theirs = mid(self.x, there, line, j)
-                        planes[2 + each * i, line, j] = wrap(odd(self.x, there, line, j) - theirs)
+                        array = self.zero if names[i] == "zero" else self.x
+                        theirs = mid(array, there, line, j)
+                        planes[2 + each * i, line, j] = wrap(odd(array, there, line, j) - theirs)
                         if each == 2:
                             planes[3 + each * i, line, j] = wrap(m - theirs)
-            seen = planes[:-1, ::4, ::4]
+            scaling = np.ones(len(planes) - 1, bool)
+            if "zero" in names:
+                first = 2 + each * names.index("zero")
+                scaling[first : first + each] = False
+            seen = planes[:-1][scaling][:, ::4, ::4]
             mean = max(int(abs(plane).sum()) * 16 // plane.size for plane in seen)
             made.append((f, c, middle, max(0, mean.bit_length() - 12), planes))
 
@@ -297,7 +304,7 @@ def decode(body, shape, dtype, manifest, parts, origin=(0, 0)):
 
     series = shape[2] == shape[3] == 1
     seen = (1, shape[1], 1, shape[0]) if series else shape
-    walk = Walk(seen, spacing, parts)
+    walk = Walk(seen, spacing, parts, zero_of(parts.base(shape, origin), steps, dtype, series))
     stride = 2 ** min(6, math.floor(math.log2(max(seen[2:]))))
     grid = np.zeros((1, *seen), object)[:, :, :, ::stride, ::stride]
     section = source.section()
@@ -345,6 +352,14 @@ def decode(body, shape, dtype, manifest, parts, origin=(0, 0)):
         section.end()
     source.end()
     return array
+
+
+def zero_of(base, steps, dtype, series):
+    """X of the value 0, seen as the walk's array; it is the same in all frames."""
+    units = np.array(steps) / 16 if dtype.kind == "f" else np.ones(len(steps))
+    whole = base if dtype.kind == "f" else np.rint(base)
+    found = np.rint(-whole / units.reshape(1, -1, 1, 1)).clip(-(2**28), 2**28).astype(int).astype(object)
+    return found.transpose(2, 1, 3, 0) if series else found
 
 
 def final(x, step, base, dtype, constant):

@@ -73,6 +73,9 @@ BYTE_CONSTANTS = {
         ([("Clip", "x low high", "y", {})], {"low": f4(-3), "high": f4(2.5)}, Range(3.0, -1, -3.0)),
         ([("Cast", "x", "y", {"to": TensorProto.INT32})], {}, Range(100.0, 0)),
         ([("Mul", "x h", "a", {}), ("Round", "a", "y", {})], {"h": f4(0.25)}, Range(26.0, 0)),
+        ([("Mul", "x m", "y", {})], {}, Range(700.0, 0)),
+        ([("Mul", "m h", "a", {}), ("Mul", "x a", "y", {})], {"h": f4(0.375)}, Range(262.5, -3)),
+        ([("Abs", "m", "a", {}), ("Relu", "x", "b", {}), ("Mul", "a b", "y", {})], {}, Range(700.0, 0, 0.0)),
         # An index picks a row of constants: the worst of them counts.
         (
             [("Gather", "w kind", "r", {}), ("Reshape", "r s", "k", {}), ("Conv", "x k", "y", {})],
@@ -170,6 +173,7 @@ def test_ranges_follow_the_operators(nodes, constants, expected):
             {**CLIPPED, "t": f4([])},
             "entries must be clipped to 0..-1",
         ),
+        ([("Mul", "x h", "a", {}), ("Mul", "a a", "y", {})], {"h": f4(1 + 2.0**-10)}, "Mul node 'y': values up to"),
         ([PICKED, ("Mul", "x r", "y", {})], {"w": ROWS}, "Mul node 'y': 'r' must be a constant"),
         ([PICKED, ("Add", "x r", "y", {})], {"w": ROWS}, "Add node 'y': 'r' must be a constant"),
         ([PICKED, ("Round", "r", "k", {}), ("Add", "x k", "y", {})], {"w": ROWS}, "Round node 'k': this operator is not allowed"),

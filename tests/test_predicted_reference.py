@@ -13,7 +13,7 @@ from mode7_reader import CLASSES, CONSTANT, EXCEPTIONS, PER_CHANNEL, decode
 import aecodec
 from aecodec.phases import SOURCES
 
-TIME, PYRAMID, ORDER = SOURCES[:2], SOURCES[2:4], SOURCES[4:]
+TIME, PYRAMID, ORDER, ZERO = SOURCES[:2], SOURCES[2:4], SOURCES[4:7], SOURCES[7:]
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +69,9 @@ LAYOUTS = {
     "no offsets": (layout_of(2, 0, 2, TIME + ORDER, False), (4, 3, 6, 9)),
     "no offsets in a pyramid": (layout_of(2, 4, 1, TIME + PYRAMID, False), (4, 5, 6, 7)),
     "one source of time": (layout_of(2, 0, 1, ("after",)), (4, 1, 9, 9)),
+    "zero": (layout_of(2, 0, 1, ZERO), (3, 1, 9, 8)),
+    "zero among others": (layout_of(2, 0, 2, ("after", *ZERO, "channel-1")), (4, 3, 6, 9)),
+    "zero without offsets": (layout_of(1, 2, 1, (*ZERO, "below"), False), (2, 4, 7, 9)),
     "sources that are never there": (layout_of(2, 0, 1, (*PYRAMID, "channel-2")), (3, 1, 6, 6)),
 }
 
@@ -189,6 +192,25 @@ def test_constant_sites(bundle, dtype):
     check(array, "tcyx", model, 0.1, flags=CONSTANT | EXCEPTIONS)
     array[2, 1, 3, 5] = np.nan
     check(array, "tcyx", model, 0.1, flags=CONSTANT | EXCEPTIONS | CLASSES)
+
+
+def test_zero_lies_where_offset_and_reference_put_it(bundle):
+    array, field, sites = constant_fields(dtype="f8")
+    layout = layout_of(2, 0, 2, (*TIME, *ZERO))
+    model = aecodec.Model(remade(bundle, layout, 2, 0.75, None, field - 0.75, sites=sites), "cpu")
+    check(array, "tcyx", model, 0.1, flags=CONSTANT)
+    check(array * [[[[1.0]], [[40.0]]]], "tcyx", model, [0.01, 0.4])
+    whole = np.rint(array * 50).astype("i2")
+    check(whole, "tcyx", aecodec.Model(remade(bundle, layout, 2, 60.5, None, np.rint(field * 50)), "cpu"), 2)
+    series = np.stack([walk(150, seed) for seed in range(2)], axis=1) + 30
+    check(series, "tc", aecodec.Model(remade(bundle, layout_of(1, 0, 2, ZERO), 2, [29.0, 31.0]), "cpu"), 0.1)
+
+
+def test_zero_far_from_all_values_is_clipped_and_shifts_nothing(bundle):
+    model = aecodec.Model(remade(bundle, layout_of(2, 0, 1, (*TIME, *ZERO)), 1, 1e30), "cpu")
+    check(np.full((3, 1, 9, 10), 1e30) * (1 + 1e-6 * smooth_field((3, 1, 9, 10), 4, "f8")), "tcyx", model, 1e22)
+    model = aecodec.Model(remade(bundle, layout_of(2, 0, 1, (*TIME, *ZERO)), 1, -5e5), "cpu")
+    check(smooth_field((3, 1, 9, 10), 4, "f8") * 50 - 5e5, "tcyx", model, 0.1)
 
 
 def test_constant_sites_of_integers_and_series(bundle):

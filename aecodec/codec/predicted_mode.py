@@ -29,7 +29,7 @@ from aecodec.packing.groups import GroupedSymbols, encode_groups
 from aecodec.packing.scale import INDICES
 from aecodec.packing.varint import Cursor, put_section
 from aecodec.phases import Phase, base_grid, targets
-from aecodec.prediction import VALUE_LIMIT, frames_shape, from_frames, run_phases, to_frames
+from aecodec.prediction import VALUE_LIMIT, frames_shape, from_frames, run_phases, to_frames, zero_frames
 
 CLASSES, EXCEPTIONS, PER_CHANNEL, CONSTANT = 2, 4, 16, 32
 _ALL_FLAGS = CLASSES | EXCEPTIONS | PER_CHANNEL | CONSTANT
@@ -91,7 +91,8 @@ def encode_predicted(array: np.ndarray, errors: np.ndarray, model: Model, origin
         sites = None
     free = _union(classes, sites, array.shape)
     groups: list[list[np.ndarray]] = [[] for _ in range(INDICES)]
-    coarse, found = _code_phases(fine, free, lattice.spacing, model, groups, 0.0 if bounded else _DEAD_ZONE)
+    zero = zero_frames(base, lattice.units, array.shape)
+    coarse, found = _code_phases(fine, free, lattice.spacing, model, groups, 0.0 if bounded else _DEAD_ZONE, zero)
     restored = _restore(found, lattice, array.dtype, base, sites)
 
     stored, per_channel = encode_steps(steps)
@@ -109,7 +110,13 @@ def encode_predicted(array: np.ndarray, errors: np.ndarray, model: Model, origin
 
 
 def _code_phases(
-    fine: np.ndarray, free: np.ndarray | None, spacing: int, model: Model, groups: list[list[np.ndarray]], dead_zone: float
+    fine: np.ndarray,
+    free: np.ndarray | None,
+    spacing: int,
+    model: Model,
+    groups: list[list[np.ndarray]],
+    dead_zone: float,
+    zero: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Code canonical `fine` (real numbers of fine units) but where it is `free`, into `groups` by scale index.
 
@@ -137,7 +144,7 @@ def _code_phases(
             put_symbols(groups, residual[~skipped], index[~skipped])
         return residual
 
-    run_phases(found, layout, spacing, model.predict, code)
+    run_phases(found, layout, spacing, model.predict, code, zero)
     return coarse, from_frames(found, fine.shape)
 
 
@@ -193,7 +200,7 @@ def decode_predicted(
         residual[wanted] = take_symbols(grouped, index[wanted])
         return residual
 
-    run_phases(found, layout, lattice.spacing, model.predict, code)
+    run_phases(found, layout, lattice.spacing, model.predict, code, zero_frames(base, lattice.units, shape))
     grouped.end()
     section.end()
     array = _restore(from_frames(found, shape), lattice, dtype, base, sites)

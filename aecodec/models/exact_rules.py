@@ -131,6 +131,9 @@ def _add(known: Known, label: str, inputs: list[str]) -> Range:
 
 
 def _mul(known: Known, label: str, inputs: list[str]) -> Range:
+    if all(name in known.ranges for name in inputs):
+        a, b = (known.ranges[name] for name in inputs)
+        return Range(a.bound * b.bound, a.grain + b.grain, 0.0 if min(a.low, b.low) >= 0 else -np.inf)
     first = 0 if inputs[0] in known.constants else 1
     factor = known.constant(label, inputs[first])
     source = known.range(label, inputs[1 - first])
