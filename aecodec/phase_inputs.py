@@ -100,10 +100,7 @@ def _distances(
     """Fill the planes of the sources."""
     each = 1 + layout.offsets
     for i, source in enumerate(layout.sources):
-        if source == ZERO:
-            found = split(np.broadcast_to(_given(zero), values.shape), phase)
-        else:
-            found = _neighbour(values, phase, source, middle.shape)
+        found = split(_given(zero, values), phase) if source == ZERO else _neighbour(values, phase, source, middle.shape)
         if found is None:
             for view in views[each * i : each * (i + 1)]:
                 view[...] = 0
@@ -115,10 +112,10 @@ def _distances(
             np.subtract(middle, their_middle, out=views[each * i + 1])
 
 
-def _given(zero: np.ndarray | None) -> np.ndarray:
+def _given(zero: np.ndarray | None, values: np.ndarray) -> np.ndarray:
     if zero is None:
         raise ValueError("the layout asks for the place of zero, which was not given")
-    return zero
+    return np.broadcast_to(zero, values.shape)
 
 
 def _neighbour(array: np.ndarray, phase: Phase, source: str, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray] | None:

@@ -36,45 +36,73 @@ class PredictorWeights:
     floor: np.ndarray
 
 
-def predictor_graph(layout: PhaseLayout, weights: PredictorWeights) -> bytes:
-    """predictor.onnx: the weights rounded to integers, as fine as 24 bits of sum allow."""
-    p = layout.inputs
-    mean = _within(np.rint(weights.mean * 2.0**MEAN_BITS))
+@dataclass(frozen=True)
+class WholeWeights:
+    """The same rounded to integers, as fine as 24 bits of sum allow: units of 2**-MEAN_BITS, and of 2**-`scale_bits` 64ths.
+
+    `mean`, `scale` float64 (kinds, P, 3, 3); `floor` float64 (kinds,).
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+    floor: np.ndarray
+    scale_bits: int
+
+
+def whole_weights(weights: PredictorWeights) -> WholeWeights:
+    """Round real weights."""
     scale = np.repeat(np.repeat(weights.around[:, :, None, None] / 9.0, 3, axis=2), 3, axis=3)
     scale[:, :, 1, 1] += weights.near
     scale *= MAGNITUDE_UNIT
     reach = float(scale.sum(axis=(1, 2, 3)).max(initial=1e-9))
-    scale_bits = int(np.clip(np.floor(np.log2(_LARGEST_SUM / reach)), -6, 10))
-    floor = np.rint(np.clip(weights.floor, 0.0, 4.0) * (MAGNITUDE_UNIT * 2.0**scale_bits))
+    bits = int(np.clip(np.floor(np.log2(_LARGEST_SUM / reach)), -6, 10))
+    floor = np.rint(np.clip(weights.floor, 0.0, 4.0) * (MAGNITUDE_UNIT * 2.0**bits))
+    return WholeWeights(_within(np.rint(weights.mean * 2.0**MEAN_BITS)), _within(np.rint(scale * 2.0**bits)), floor, bits)
 
+
+def predictor_graph(layout: PhaseLayout, weights: PredictorWeights) -> bytes:
+    """predictor.onnx: the weights rounded to integers, as fine as 24 bits of sum allow."""
+    nodes, constants = linear_nodes(layout, whole_weights(weights))
+    node = helper.make_node
+    nodes += [
+        node("Mul", ["mean_sum", "mean_unit"], ["mean_exact"]),
+        node("Round", ["mean_exact"], ["mean"]),
+        node("Concat", ["mean", "magnitude"], ["prediction"], axis=1),
+    ]
+    return finished_graph(layout, nodes, [*constants, scalar("mean_unit", 2.0**-MEAN_BITS)])
+
+
+def linear_nodes(layout: PhaseLayout, weights: WholeWeights) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
+    """Nodes from `planes` and `kind` to `mean_sum` (N, 1, lines, values), in units of 2**-MEAN_BITS, and `magnitude`; constants."""
     constants = [
-        numpy_helper.from_array(_transposed(mean), "mean_weights"),
-        numpy_helper.from_array(_transposed(_within(np.rint(scale * 2.0**scale_bits))), "scale_weights"),
-        numpy_helper.from_array(floor.astype(np.float32), "scale_bias"),
-        _shape("weights_shape", [p, 1, 3, 3]),
-        _shape("bias_shape", [1]),
-        _scalar("mean_unit", 2.0**-MEAN_BITS),
-        _scalar("scale_unit", 2.0**-scale_bits),
-        _scalar("least", 0.0),
-        _scalar("most", float(LARGEST_MAGNITUDE)),
+        numpy_helper.from_array(_transposed(weights.mean), "mean_weights"),
+        numpy_helper.from_array(_transposed(weights.scale), "scale_weights"),
+        numpy_helper.from_array(weights.floor.astype(np.float32), "scale_bias"),
+        shape_of("weights_shape", [layout.inputs, 1, 3, 3]),
+        shape_of("bias_shape", [1]),
+        scalar("scale_unit", 2.0**-weights.scale_bits),
+        scalar("least", 0.0),
+        scalar("most", float(LARGEST_MAGNITUDE)),
     ]
     node = helper.make_node
     nodes = [
-        *_chosen("mean_weights", "weights_shape"),
+        *chosen("mean_weights", "weights_shape"),
         node("ConvTranspose", ["planes", "mean_weights_k"], ["mean_sum"], pads=[1, 1, 1, 1]),
-        node("Mul", ["mean_sum", "mean_unit"], ["mean_exact"]),
-        node("Round", ["mean_exact"], ["mean"]),
         node("Abs", ["planes"], ["sizes"]),
-        *_chosen("scale_weights", "weights_shape"),
-        *_chosen("scale_bias", "bias_shape", cast=False),
+        *chosen("scale_weights", "weights_shape"),
+        *chosen("scale_bias", "bias_shape", cast=False),
         node("ConvTranspose", ["sizes", "scale_weights_k", "scale_bias_k"], ["scale_sum"], pads=[1, 1, 1, 1]),
         node("Mul", ["scale_sum", "scale_unit"], ["scale_exact"]),
         node("Round", ["scale_exact"], ["scale_whole"]),
         node("Clip", ["scale_whole", "least", "most"], ["magnitude"]),
-        node("Concat", ["mean", "magnitude"], ["prediction"], axis=1),
     ]
+    return nodes, constants
+
+
+def finished_graph(layout: PhaseLayout, nodes: list[onnx.NodeProto], constants: list[onnx.TensorProto]) -> bytes:
+    """The graph from `planes` and `kind` to `prediction`, checked; the same bytes each time."""
     inputs = [
-        helper.make_tensor_value_info("planes", TensorProto.FLOAT, ["n", p, "lines", "values"]),
+        helper.make_tensor_value_info("planes", TensorProto.FLOAT, ["n", layout.inputs, "lines", "values"]),
         helper.make_tensor_value_info("kind", TensorProto.INT64, [1]),
     ]
     output = helper.make_tensor_value_info("prediction", TensorProto.FLOAT, ["n", 2, "lines", "values"])
@@ -89,7 +117,7 @@ def _transposed(weights: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(weights[:, :, None, ::-1, ::-1]).astype(np.int16)
 
 
-def _chosen(name: str, shape: str, cast: bool = True) -> list[onnx.NodeProto]:
+def chosen(name: str, shape: str, cast: bool = True) -> list[onnx.NodeProto]:
     """Nodes that make `name`_k, of the shape named, from the row of the constant `name` that `kind` picks."""
     rows = f"{name}_row" if cast else f"{name}_row_float"
     nodes = [helper.make_node("Gather", [name, "kind"], [rows], axis=0)]
@@ -105,9 +133,11 @@ def _within(weights: np.ndarray) -> np.ndarray:
     return np.asarray(np.clip(np.where(shrink < 1.0, np.trunc(weights * shrink), weights), -32767, 32767))
 
 
-def _shape(name: str, sizes: list[int]) -> onnx.TensorProto:
+def shape_of(name: str, sizes: list[int]) -> onnx.TensorProto:
+    """A constant for Reshape."""
     return numpy_helper.from_array(np.array(sizes, np.int64), name)
 
 
-def _scalar(name: str, value: float) -> onnx.TensorProto:
+def scalar(name: str, value: float) -> onnx.TensorProto:
+    """A float32 constant without dimensions."""
     return numpy_helper.from_array(np.array(value, np.float32), name)
