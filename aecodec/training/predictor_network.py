@@ -192,9 +192,9 @@ class PredictorModule(nn.Module):
         return mean[:, 0], (self.place[entry] + octaves)[:, 0]
 
     @torch.no_grad()
-    def predict(self, planes: np.ndarray, kind: int) -> np.ndarray:
+    def say(self, seen: Seen, kind: int) -> np.ndarray:
         """What the graph says, or before freezing nearly so: float32 (N, 2, lines, values)."""
-        mean, place = self.correct(self.look(torch.from_numpy(planes), kind), kind)
+        mean, place = self.correct(seen, kind)
         entry = place.round().clamp(0, len(self.magnitudes) - 1).long()
         return torch.stack([mean.round(), self.magnitudes[entry]], 1).numpy()
 

@@ -1,0 +1,217 @@
+"""What a predictor's network learns from: samples coded phase by phase as the codec codes them, by the predictor as it is.
+
+Neighbours then carry the lattice's own noise, and magnitudes of residuals are those that a decoder will know. A pool of coded
+crops, a few of them coded anew with every step, bounds memory whatever the samples' size.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aecodec.canonical import fill_missing
+from aecodec.codec.model import Model
+from aecodec.codec.predicted_mode import FINE
+from aecodec.errors import ModelError
+from aecodec.packing.estimate import grouped_bits
+from aecodec.phase_inputs import Inputs
+from aecodec.phases import Phase, base_grid, targets
+from aecodec.prediction import VALUE_LIMIT, run_phases, to_frames, zero_frames
+from aecodec.training.predictor_network import PredictorModule, Seen
+
+_CROP_VALUES = 1 << 17  # of a crop that is coded
+_GROUP_VALUES = 6000  # of one phase in a batch
+_SIDE = 48  # lines and values of it
+_GROUPS = 4
+_FAINT = 0.05  # bits that a value weighs at least, when phases are drawn
+
+Group = tuple[Tensor, ...]  # kind (), features, fine, magnitude, target, unit, kept: what PredictorModule.correct and a loss need
+
+
+@dataclass(frozen=True)
+class Crop:
+    """Part of a sample, canonical, and the row and column at which it begins."""
+
+    values: np.ndarray
+    origin: tuple[int, int]
+
+
+class CropSource:
+    """Random crops of canonical arrays (steps, channels, rows, columns) of any lengths, memory-mapped ones too.
+
+    `reach`: of the frames' pyramid; most crops have two of them and one step more, some fewer.
+    """
+
+    def __init__(self, arrays: Sequence[np.ndarray], reach: int) -> None:
+        self.arrays = [array for array in arrays if array.size]
+        if not self.arrays:
+            raise ModelError("nothing to train on: the samples hold no values; give at least one array that is not empty")
+        self.reach = reach
+        self._share = np.array([array.size for array in self.arrays], float)
+        self._share /= self._share.sum()
+
+    def draw(self, rng: np.random.Generator) -> Crop:
+        """One crop of at most about _CROP_VALUES values."""
+        array = self.arrays[int(rng.choice(len(self.arrays), p=self._share))]
+        length, channels, rows, columns = array.shape
+        if rows == columns == 1:
+            steps = min(length, max(1, _CROP_VALUES // channels))
+        else:
+            steps = min(length, 2 * self.reach + 1 if rng.random() < 0.75 else int(rng.integers(1, 2 * self.reach + 2)))
+            steps = min(steps, max(1, _CROP_VALUES // (channels * min(rows, 64) * min(columns, 64))))
+        area = max(1, _CROP_VALUES // (channels * steps))
+        h = min(rows, max(int(area**0.5), area // columns))
+        w = min(columns, max(1, area // h))
+        t, y, x = (int(rng.integers(size - kept + 1)) for size, kept in ((length, steps), (rows, h), (columns, w)))
+        return Crop(np.asarray(array[t : t + steps, :, y : y + h, x : x + w]), (y, x))
+
+
+@dataclass(frozen=True)
+class PhaseSample:
+    """One phase of a coded crop: what the network sees of it, and what it should have said.
+
+    `features` int16 (N, F, lines, values); `fine` float32, `magnitude` int16: of the linear predictor; `target` float32: the
+    values, from the midpoint; `unit` float32 (N, 1, 1): a lattice step; all in input units. `kept`: what is coded. `bits`: about
+    what it takes.
+    """
+
+    kind: int
+    features: np.ndarray
+    fine: np.ndarray
+    magnitude: np.ndarray
+    target: np.ndarray
+    unit: np.ndarray
+    kept: np.ndarray
+    bits: float
+
+    def group(self, rng: np.random.Generator) -> Group:
+        """Tensors of a random part."""
+        n, _, lines, values = self.features.shape
+        h, w = min(lines, _SIDE), min(values, _SIDE if lines > 1 else _GROUP_VALUES)
+        chosen = np.sort(rng.choice(n, max(1, min(n, _GROUP_VALUES // (h * w))), replace=False))
+        i, j = int(rng.integers(lines - h + 1)), int(rng.integers(values - w + 1))
+
+        def part(array: np.ndarray) -> Tensor:
+            return torch.from_numpy(np.ascontiguousarray(array[chosen][..., i : i + h, j : j + w], np.float32))
+
+        unit = torch.from_numpy(self.unit[chosen])
+        cut = [part(array) for array in (self.features, self.fine, self.magnitude, self.target)]
+        return (torch.tensor(self.kind), *cut, unit, part(self.kept))
+
+
+class FineUnits:
+    """Crops as the lattice of a chunk sees them.
+
+    `model`: whose offset, reference field and constant sites count; `errors`: allowed of each channel. `spacing`: fine units to
+    a lattice step.
+    """
+
+    def __init__(self, model: Model, errors: np.ndarray, dtype: np.dtype) -> None:
+        self.model, self.errors, self.dtype = model, errors, dtype
+        self.spacing = FINE if dtype.kind == "f" else 2 * int(errors[0]) + 1
+
+    def cut(self, crop: Crop, factor: float) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Frames of the crop at `factor` times the errors, the place of zero, and where nothing is coded."""
+        values, shape = crop.values, crop.values.shape
+        whole = self.dtype.kind != "f"
+        missing = None if whole else ~np.isfinite(values)
+        if missing is not None and missing.any():
+            values = fill_missing(values)
+        units = np.ones(shape[1]) if whole else 2.0 * self.errors * factor / FINE
+        base = self.model.centre(shape, crop.origin)
+        base = np.rint(base) if whole else base
+        reals = np.clip((values - base) / units.reshape(1, -1, 1, 1), -VALUE_LIMIT / 2, VALUE_LIMIT / 2)
+        sites = self.model.constant_sites(shape, crop.origin)
+        mask = None if missing is None or not missing.any() else missing
+        if sites is not None and sites.any():
+            mask = np.broadcast_to(sites, shape) if mask is None else mask | sites
+        return to_frames(reals), zero_frames(base, units, shape), None if mask is None else to_frames(mask)
+
+
+class Coder:
+    """Codes crops as `encode_predicted` does, by the network as it is."""
+
+    def __init__(self, lattice: FineUnits, module: PredictorModule) -> None:
+        self.lattice, self.module = lattice, module
+
+    def bits(self, crops: Sequence[Crop]) -> float:
+        """Estimated bits per value at the bound asked for."""
+        pairs, count = [], 0
+        for crop in crops:
+            found, _ = self.code(crop, 1.0, learn=False)
+            pairs += found
+            count += crop.values.size
+        residual, index = (np.concatenate([pair[i] for pair in pairs] or [np.zeros(0, np.int32)]) for i in (0, 1))
+        return grouped_bits(index.astype(np.uint8), residual) / max(1, count)
+
+    def code(self, crop: Crop, factor: float, learn: bool) -> tuple[list[tuple[np.ndarray, np.ndarray]], list[PhaseSample]]:
+        """(residuals, scale indices) of each phase, and, to learn from, its samples, at `factor` times the errors."""
+        spacing = self.lattice.spacing
+        reals, zero, mask = self.lattice.cut(crop, factor)
+        pairs: list[tuple[np.ndarray, np.ndarray]] = []
+        samples: list[PhaseSample] = []
+        pending: list[tuple[Inputs, Seen]] = []
+
+        def predict(inputs: Inputs, phase: Phase) -> np.ndarray:
+            seen = self.module.look(torch.from_numpy(inputs.planes), phase.kind)
+            pending[:] = [(inputs, seen)]
+            return self.module.say(seen, phase.kind)
+
+        def code(phase: Phase, mean: np.ndarray, index: np.ndarray) -> np.ndarray:
+            exact = targets(reals, phase)
+            residual = np.rint((exact - mean) / spacing).astype(np.int32)
+            kept = np.ones(residual.shape, bool) if mask is None else ~targets(mask, phase)
+            residual[~kept] = 0
+            pairs.append((residual[kept], index[kept]))
+            if learn and kept.any():
+                samples.append(_sample(phase.kind, pending[0], exact, kept, residual, spacing))
+            return residual
+
+        values = np.zeros(reals.shape, np.int32)
+        grid = base_grid(reals.shape)
+        values[grid] = np.rint(reals[grid] / spacing) * spacing
+        run_phases(values, self.module.layout, spacing, predict, code, zero)
+        return pairs, samples
+
+
+def _sample(
+    kind: int, pending: tuple[Inputs, Seen], exact: np.ndarray, kept: np.ndarray, residual: np.ndarray, spacing: int
+) -> PhaseSample:
+    inputs, seen = pending
+    down = np.ldexp(1.0, -inputs.shift)
+    target = (exact.reshape(inputs.middle.shape) - inputs.middle) * down
+    return PhaseSample(
+        kind,
+        seen.features.numpy().astype(np.int16),
+        seen.fine.numpy(),
+        seen.magnitude.numpy().astype(np.int16),
+        target.astype(np.float32),
+        (spacing * down).astype(np.float32),
+        kept.reshape(target.shape),
+        float(np.log2(1.0 + 2.0 * np.abs(residual[kept])).sum() + _FAINT * kept.sum()),
+    )
+
+
+class Pool:
+    """Phases of coded crops to draw batches from. `make` codes a crop; one is replaced every `every` batches."""
+
+    def __init__(self, make: Callable[[np.random.Generator], list[PhaseSample]], crops: int, every: int) -> None:
+        self._make, self._crops, self._every = make, crops, every
+        self._held: list[list[PhaseSample]] = []
+        self._drawn = 0
+
+    def batch(self, rng: np.random.Generator) -> list[Group]:
+        """A few phases, drawn by the bits that they take."""
+        while len(self._held) < self._crops:
+            self._held.append(self._make(rng))
+        if self._drawn and self._drawn % self._every == 0:
+            self._held[(self._drawn // self._every) % self._crops] = self._make(rng)
+        self._drawn += 1
+        samples = [sample for crop in self._held for sample in crop]
+        if not samples:
+            raise ModelError("nothing to train on: no value of the samples would be coded")
+        weights = np.array([sample.bits for sample in samples])
+        chosen = rng.choice(len(samples), _GROUPS, p=weights / weights.sum())
+        return [samples[int(i)].group(rng) for i in chosen]
