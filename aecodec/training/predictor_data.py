@@ -52,14 +52,14 @@ class CropSource:
         self._share = np.array([array.size for array in self.arrays], float)
         self._share /= self._share.sum()
 
-    def draw(self, rng: np.random.Generator) -> Crop:
-        """One crop of at most about _CROP_VALUES values."""
+    def draw(self, rng: np.random.Generator, usual: bool = False) -> Crop:
+        """One crop of at most about _CROP_VALUES values; of the `usual` length if the array has it."""
         array = self.arrays[int(rng.choice(len(self.arrays), p=self._share))]
         length, channels, rows, columns = array.shape
         if rows == columns == 1:
             steps = min(length, max(1, _CROP_VALUES // channels))
         else:
-            steps = min(length, 2 * self.reach + 1 if rng.random() < 0.75 else int(rng.integers(1, 2 * self.reach + 2)))
+            steps = min(length, 2 * self.reach + 1 if usual or rng.random() < 0.75 else int(rng.integers(1, 2 * self.reach + 2)))
             steps = min(steps, max(1, _CROP_VALUES // (channels * min(rows, 64) * min(columns, 64))))
         area = max(1, _CROP_VALUES // (channels * steps))
         h = min(rows, max(int(area**0.5), area // columns))

@@ -112,10 +112,15 @@ class PredictorObjective:
     def _linear(self, base: PhaseLayout, rng: np.random.Generator) -> list[PredictorWeights]:
         """Linear predictors without and with offsets, with weights of 0 for what they do not see."""
         fitters = [PredictorFitter(replace(base, offsets=offsets), _FIT_ROWS) for offsets in (False, True)]
+        # Of each shape all at once, since the scale is that of the last that was fitted; the most frequent last.
+        shapes: dict[tuple[int, ...], list[tuple[np.ndarray, np.ndarray]]] = {}
         for _ in range(_FIT_CROPS):
-            reals, _, mask = self.lattice.cut(self.source.draw(rng), 1.0)
+            reals, _, mask = self.lattice.cut(self.source.draw(rng, usual=True), 1.0)
+            shapes.setdefault(reals.shape, []).append((reals, np.zeros(reals.shape, bool) if mask is None else mask))
+        for found in sorted(shapes.values(), key=len):
+            reals, mask = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
             for fitter in fitters:
-                fitter.fit(np.ascontiguousarray(reals), self.lattice.spacing, mask)
+                fitter.fit(reals, self.lattice.spacing, mask)
         return [_padded(fitter.weights, fitter.layout, self.layout) for fitter in fitters]
 
     def _make(self, rng: np.random.Generator) -> list[PhaseSample]:
