@@ -14,7 +14,8 @@ from aecodec.codec.predicted_mode import encode_predicted
 from aecodec.container.writer import ContainerWriter
 from aecodec.fidelity import Fidelity, fidelity_from_options
 from aecodec.models.bundle import Bundle, encode_reference
-from aecodec.models.predictor import PredictorWeights, predictor_graph
+from aecodec.models.predictor import PredictorWeights, predictor_graph, whole_weights
+from aecodec.models.predictor_network import Layer, PredictorNetwork, feature_count
 from aecodec.phases import PhaseLayout
 
 MODE = 7
@@ -50,6 +51,20 @@ def random_weights(layout, seed=0, size=0.3):
         random.random((layout.kinds, p)) * size / p,
         random.random(layout.kinds),
     )
+
+
+def random_network(layout, spacing=16, width=6, kernels=((3, 3), (3, 3)), seed=0):
+    """A network whose every layer counts."""
+    random = np.random.default_rng(seed)
+
+    def layer(outputs, inputs, kernel, size):
+        weight = random.integers(-size, size + 1, (outputs, inputs, *kernel))
+        return Layer(weight, random.integers(-50 * size, 50 * size + 1, (layout.kinds, outputs)), 6)
+
+    sizes = [feature_count(layout), *[width] * len(kernels)]
+    hidden = tuple(layer(width, inputs, kernel, 20) for inputs, kernel in zip(sizes, kernels, strict=False))
+    linear = whole_weights(random_weights(layout, seed))
+    return PredictorNetwork(linear, spacing, hidden, layer(1, sizes[-1], (1, 1), 9), layer(1, sizes[-1], (1, 1), 9))
 
 
 def remade(bundle: Bundle, layout, channels=1, offset=0.0, graph=None, field=None, field_step=0.01, sites=None, seed=0) -> Bundle:
