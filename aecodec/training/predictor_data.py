@@ -23,7 +23,7 @@ from aecodec.training.predictor_network import PredictorModule, Seen
 
 _CROP_VALUES = 1 << 17  # of a crop that is coded
 _GROUP_VALUES = 6000  # of one phase in a batch
-_SIDE = 48  # lines and values of it
+_SIDE = 48  # lines and values of it; of crops, rows and columns that steps make room for
 _GROUPS = 4
 _FAINT = 0.05  # bits that a value weighs at least, when phases are drawn
 
@@ -60,7 +60,7 @@ class CropSource:
             steps = min(length, max(1, _CROP_VALUES // channels))
         else:
             steps = min(length, 2 * self.reach + 1 if usual or rng.random() < 0.75 else int(rng.integers(1, 2 * self.reach + 2)))
-            steps = min(steps, max(1, _CROP_VALUES // (channels * min(rows, 64) * min(columns, 64))))
+            steps = min(steps, max(1, _CROP_VALUES // (channels * min(rows, _SIDE) * min(columns, _SIDE))))
         area = max(1, _CROP_VALUES // (channels * steps))
         h = min(rows, max(int(area**0.5), area // columns))
         w = min(columns, max(1, area // h))
