@@ -162,18 +162,25 @@ class _Nodes:
     def conv(self, source: str, layer: Layer, name: str, exponent: int) -> None:
         """`name`: the convolution of `source`, times 2**exponent, rounded."""
         outputs, _, rows, columns = layer.weight.shape
-        weight, shape = np.ascontiguousarray(layer.weight).astype(np.float32), f"{name}_shape"
+        weight, shape = np.ascontiguousarray(layer.weight), f"{name}_shape"
         self.constants += [
-            numpy_helper.from_array(weight, f"{name}_weight"),
+            numpy_helper.from_array(weight.astype(_narrowest(weight)), f"{name}_weight"),
             numpy_helper.from_array(layer.bias.astype(np.float32), f"{name}_bias"),
             shape_of(shape, [outputs]),
             scalar(f"{name}_unit", 2.0**exponent),
         ]
         self.nodes += chosen(f"{name}_bias", shape, cast=False)
+        self.add("Cast", [f"{name}_weight"], f"{name}_weight_float", to=TensorProto.FLOAT)
         pads = [rows // 2, columns // 2] * 2
-        self.add("Conv", [source, f"{name}_weight", f"{name}_bias_k"], f"{name}_exact", pads=pads)
+        self.add("Conv", [source, f"{name}_weight_float", f"{name}_bias_k"], f"{name}_exact", pads=pads)
         self.add("Mul", [f"{name}_exact", f"{name}_unit"], f"{name}_real")
         self.add("Round", [f"{name}_real"], name)
+
+
+def _narrowest(whole: np.ndarray) -> np.dtype:
+    """The smallest type that holds whole numbers: what zstd packs best."""
+    most = int(np.abs(whole).max(initial=0))
+    return np.dtype(np.int8 if most < 1 << 7 else np.int16 if most < 1 << 15 else np.int32)
 
 
 def _features(made: _Nodes, layout: PhaseLayout, spacing: int) -> None:

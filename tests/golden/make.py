@@ -19,13 +19,16 @@ import numpy as np
 
 import aecodec
 from aecodec.api.reader import Reader
+from aecodec.models.bundle import Bundle
+from aecodec.models.predictor_network import network_graph
 
 FOLDER = Path(__file__).parent
 LARGEST = 40 << 10
 
 # kind, shape and dtype of the array; `compress` holds the arguments of aecodec.compress; `fit`, where there, those of a model,
 # fitted on the array, or on one of `fit_kind`; `inexact`: it does not claim to be exact, so that chunks
-# carry checksums, and has no predictor; `network`: which of map_models.py's.
+# carry checksums, and has no predictor; `network`: which of map_models.py's; `predictor`: a network of random weights for this
+# layout, by which chunks are predicted whatever would be smaller.
 RECIPES: dict[str, dict] = {
     "bytes-stored": {"kind": "noise", "shape": [40], "dtype": "<f8", "compress": {"axes": "t"}},
     "bytes-plain": {"kind": "repeats", "shape": [30, 50], "dtype": "|u1", "compress": {"axes": "tc", "max_error": 0}},
@@ -146,6 +149,14 @@ RECIPES: dict[str, dict] = {
         "dtype": "|i1",
         "fit": {"axes": "tyx", "tile": [1, 1, 8, 8], "reference": False, "max_error": 1},
         "compress": {"axes": "tyx", "max_error": 1},
+    },
+    "predicted-network": {
+        "kind": "drifts",
+        "shape": [5, 14, 18],
+        "dtype": "<f4",
+        "fit": {"axes": "tyx", "max_error": 0.5, "tile": [1, 1, 8, 8], "reference": False},
+        "predictor": {"reach": 2, "sources": ["before", "zero"]},
+        "compress": {"axes": "tyx", "max_error": 0.5},
     },
     "float16": {"kind": "smooth", "shape": [3, 12, 14], "dtype": "<f2", "compress": {"axes": "tyx"}},
     "float16-lattice": {"kind": "smooth", "shape": [3, 12, 14], "dtype": ">f2", "compress": {"axes": "tyx", "max_error": 0.5}},
@@ -287,6 +298,8 @@ def make(name: str) -> tuple[bytes, dict]:
         model = getattr(importlib.import_module("map_models"), recipe["network"])()
     if "append" in recipe:
         data = appended(array, recipe)
+    elif "predictor" in recipe:
+        data = by_network(array, model.bundle, recipe)
     elif "join" in recipe:
         parts = np.split(array, recipe["join"])
         data = b"".join(aecodec.compress(part, model, threads=1, **recipe["compress"]) for part in parts)
@@ -302,6 +315,16 @@ def make(name: str) -> tuple[bytes, dict]:
         "heads": heads,
     }
     return data, {"recipe": recipe, "expected": expected, "writer": f"aecodec {aecodec.__version__}"}
+
+
+def by_network(array: np.ndarray, bundle: Bundle, recipe: dict) -> bytes:
+    """A file of one chunk, predicted by a network."""
+    sys.path.insert(0, str(FOLDER.parent))
+    from mode7_files import layout_of, predicted_file, random_network, remade
+
+    layout = layout_of(**recipe["predictor"])
+    model = aecodec.Model(remade(bundle, layout, graph=network_graph(layout, random_network(layout))))
+    return predicted_file(array, model=model, **recipe["compress"])
 
 
 def appended(array: np.ndarray, recipe: dict) -> bytes:
