@@ -30,6 +30,7 @@ from aecodec.models.predictor_network import (
     zero_units,
 )
 from aecodec.phases import INPUT_LIMIT, LARGEST_MAGNITUDE, PhaseLayout
+from aecodec.training.layers import round_through
 
 _LARGEST_SUM = 0.98 * (1 << 24)
 _MOST_BITS = 12
@@ -47,11 +48,6 @@ class NetworkShape:
         """Multiplications for each value."""
         taps = [rows * columns for rows, columns in self.kernels]
         return self.width * (features * taps[0] + self.width * sum(taps[1:]) + 2)
-
-
-def round_through(x: Tensor) -> Tensor:
-    """Nearest whole numbers, with the gradient of the identity."""
-    return x + (x.round() - x).detach()
 
 
 class KindConv(nn.Module):
