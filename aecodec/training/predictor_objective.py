@@ -23,7 +23,7 @@ from aecodec.phases import MAGNITUDE_UNIT, ZERO, PhaseLayout
 from aecodec.training.predictor_data import Coder, Crop, CropSource, FineUnits, Group, PhaseSample, Pool
 from aecodec.training.predictor_network import NetworkShape, PredictorModule, Seen
 
-FIELD_SHAPE = NetworkShape(24, ((3, 3), (3, 3)))
+FIELD_SHAPE = NetworkShape(16, ((3, 3), (3, 3), (3, 3)))
 SERIES_SHAPE = NetworkShape(24, ((1, 7), (1, 5), (1, 5)))
 _LOGISTIC = 0.72  # scale of the logistic law for each unit of mean magnitude: 1 / (2 ln 2)
 _LEAST = 1e-3
@@ -98,7 +98,7 @@ class PredictorObjective:
         dtype = self.source.arrays[0].dtype
         series = all(array.shape[2] == 1 for array in self.source.arrays)
         shape = self.settings.shape or (SERIES_SHAPE if series else FIELD_SHAPE)
-        self.operations = shape.operations(feature_count(self.layout))
+        self.shape, self.operations = shape, shape.operations(feature_count(self.layout))
         self.lattice = FineUnits(model, errors, dtype)
 
         def coder(weights: PredictorWeights) -> Coder:
