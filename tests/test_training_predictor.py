@@ -249,7 +249,7 @@ def test_series_are_units_of_their_own_and_bounds_vary(trained):
     series = np.stack([walk(4000, seed) for seed in range(2)], axis=1).reshape(4000, 2, 1, 1)
     model = aecodec.fit(series[:, :, 0, 0], axes="tc", max_error=0.05, provider="cpu")
     objective = PredictorObjective(model, [series], [series[:500]], np.array([0.05, 0.05]), PredictorSettings(bounds=(0.5, 2.0)))
-    assert [tuple(layer.weight.shape[2:]) for layer in objective.coder.module.hidden] == [(1, 7), (1, 5), (1, 5)]
+    assert [tuple(layer.weight.shape[2:]) for layer in objective.coder.module.hidden] == [(1, 7)] * 3
     lattice = FineUnits(model, np.array([0.05, 0.05]), np.dtype("f8"))
     fine = [lattice.cut(Crop(series, (0, 0)), factor)[0] for factor in (1.0, 2.0)]
     assert np.allclose(fine[0], 2 * fine[1])

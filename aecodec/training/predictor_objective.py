@@ -24,7 +24,7 @@ from aecodec.training.predictor_data import Coder, Crop, CropSource, FineUnits, 
 from aecodec.training.predictor_network import NetworkShape, PredictorModule, Seen
 
 FIELD_SHAPE = NetworkShape(16, ((3, 3), (3, 3), (3, 3)))
-SERIES_SHAPE = NetworkShape(24, ((1, 7), (1, 5), (1, 5)))
+SERIES_SHAPE = NetworkShape(16, ((1, 7), (1, 7), (1, 7)))
 _LOGISTIC = 0.72  # scale of the logistic law for each unit of mean magnitude: 1 / (2 ln 2)
 _LEAST = 1e-3
 _FIT_ROWS, _FIT_CROPS = 50000, 16
