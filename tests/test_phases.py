@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from mode7_files import layout_of, remade
 
 import aecodec
-from aecodec.phase_inputs import midpoints
+from aecodec.phase_inputs import gather_inputs, midpoints
 from aecodec.phases import COLUMNS, ROWS, SOURCES, PhaseLayout, base_grid, schedule, split, targets
-from aecodec.prediction import frames_shape, from_frames, run_phases, to_frames
+from aecodec.prediction import frames_shape, from_frames, run_phases, to_frames, zero_frames
 
 powers = st.sampled_from([1, 2, 4, 8, 16, 32])
 layouts = st.builds(
@@ -172,3 +172,25 @@ def test_residuals_of_rounding_restore_every_value_to_half_the_spacing(bundle, s
     run_phases(values, layout, 16, model.predict, code)
     assert np.abs(values - reals).max() <= 8
     assert sum(coded) == values.size - values[grid].size
+
+
+def test_zero_lies_at_minus_the_base_in_fine_units():
+    base = np.array([[[[3.0, -1.1]]], [[[1e300, -1e300]]]]).transpose(1, 0, 2, 3)
+    found = zero_frames(base, np.array([0.5, 1e-300]), (7, 2, 1, 2))
+    assert found.tolist() == [[[[[-6, 2]], [[-(1 << 28), 1 << 28]]]]]
+    assert found.dtype == np.int32
+    series = zero_frames(np.array([2.0, 4.0]).reshape(1, 2, 1, 1), np.ones(2), (7, 2, 1, 1))
+    assert series.tolist() == [[[[[-2]], [[-4]]]]]
+
+
+def test_a_layout_that_asks_for_zero_must_be_given_it():
+    values = np.zeros((1, 1, 1, 3, 3), np.int32)
+    layout = layout_of(sources=("zero",))
+    (phase, *_) = schedule(values.shape, layout)
+    with pytest.raises(ValueError, match="the layout asks for the place of zero, which was not given"):
+        gather_inputs(values, values, phase, layout)
+    inputs = gather_inputs(values + 5, values, phase, layout, np.full((1, 1, 1, 3, 3), -7, np.int32))
+    assert inputs.planes[0, :, 0, 0].tolist() == [0, 0, 0, 12, 0]
+    far = gather_inputs(values, values, phase, layout, np.full((1, 1, 1, 3, 3), -(1 << 20), np.int32))
+    assert far.shift.max() == 0
+    assert far.planes[0, :, 0, 0].tolist() == [0, 0, 0, 4095, 0]
