@@ -155,7 +155,7 @@ class Coder:
         pending: list[tuple[Inputs, Seen]] = []
 
         def predict(inputs: Inputs, phase: Phase) -> np.ndarray:
-            seen = self.module.look(torch.from_numpy(inputs.planes), phase.kind)
+            seen = self.module.look(torch.from_numpy(inputs.planes).to(self.module.place.device), phase.kind)
             pending[:] = [(inputs, seen)]
             return self.module.say(seen, phase.kind)
 
@@ -184,9 +184,9 @@ def _sample(
     target = (exact.reshape(inputs.middle.shape) - inputs.middle) * down
     return PhaseSample(
         kind,
-        seen.features.numpy().astype(np.int16),
-        seen.fine.numpy(),
-        seen.magnitude.numpy().astype(np.int16),
+        seen.features.cpu().numpy().astype(np.int16),
+        seen.fine.cpu().numpy(),
+        seen.magnitude.cpu().numpy().astype(np.int16),
         target.astype(np.float32),
         (spacing * down).astype(np.float32),
         kept.reshape(target.shape),

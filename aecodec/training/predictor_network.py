@@ -95,7 +95,11 @@ class KindConv(nn.Module):
     def layer(self) -> Layer:
         """For the graph; frozen only."""
         weight, bias = self.whole()
-        return Layer(weight.detach().numpy().astype(np.int64), bias.detach().numpy().astype(np.int64), int(self.bits))
+        return Layer(_whole_array(weight), _whole_array(bias), int(self.bits))
+
+
+def _whole_array(numbers: Tensor) -> np.ndarray:
+    return numbers.detach().cpu().numpy().astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -192,7 +196,7 @@ class PredictorModule(nn.Module):
         """What the graph says, or before freezing nearly so: float32 (N, 2, lines, values)."""
         mean, place = self.correct(seen, kind)
         entry = place.round().clamp(0, len(self.magnitudes) - 1).long()
-        return torch.stack([mean.round(), self.magnitudes[entry]], 1).numpy()
+        return torch.stack([mean.round(), self.magnitudes[entry]], 1).cpu().numpy()
 
     def network(self) -> PredictorNetwork:
         """Whole numbers for the graph; frozen only."""

@@ -50,7 +50,7 @@ class CodeLength(nn.Module):
 
     def forward(self, batch: list[Group]) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean code length of what is coded."""
-        total, count = torch.zeros(()), torch.zeros(())
+        total = count = self.predictor.place.new_zeros(())
         for kind, features, fine, magnitude, target, unit, kept in batch:
             mean, place = self.predictor.correct(Seen(features, fine, magnitude), int(kind))
             magnitude_said = torch.exp2(place.clamp(-OCTAVE, 15 * OCTAVE) / OCTAVE) / MAGNITUDE_UNIT
