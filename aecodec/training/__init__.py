@@ -1,1 +1,1 @@
-"""Training of networks in torch: the only place that imports it (extra `train`)."""
+"""Training networks in torch (extra `train`): the only place that imports it."""

@@ -1,0 +1,320 @@
+"""The training loop, the same for all that is trained: AdamW, validation, integer weights at the end, and nothing lost on the way.
+
+float weights ── best average ──> freeze ──> integer weights ── best average ──> export (by the caller)
+"""
+
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from aecodec.errors import AecodecError
+from aecodec.training.average import Average, State, copied
+from aecodec.training.checkpoint import Checkpoint, random_state, set_random_state, under_prefix, with_prefix
+from aecodec.training.config import Settings
+from aecodec.training.distributed import World
+from aecodec.training.divergence import DivergenceWatch
+from aecodec.training.interrupts import StopWish, stop_wish
+from aecodec.training.monitor import Monitor, Snapshot
+from aecodec.training.objective import SCORE, Objective
+from aecodec.training.schedule import Schedule
+from aecodec.training.state import Kept, RunState
+
+_SLOWER = 0.5
+_MOST_RETURNS = 3
+_BETTER = 1e-4  # what a score must fall by, as a share, to count against patience
+_FADE = 0.98  # of the running means that are shown
+_SHARE = 0.1  # of the time that validation may take
+
+
+class TrainingError(AecodecError):
+    """A run that leaves nothing usable: change the learning rate or the data."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended. `reason`: "steps", "time", "early", "diverged" or "interrupted"; `best`: the validation of the weights that
+    the module now has; `history`: every validation, with its step and seconds; `notes`: what happened out of the ordinary.
+    """
+
+    reason: str
+    step: int
+    seconds: float
+    best: dict[str, float]
+    history: list[dict[str, float]]
+    notes: list[str]
+
+
+def seed_all(seed: int, rank: int = 0) -> np.random.Generator:
+    """Seed torch, and give the generator that batches are drawn with; each process of a run has its own."""
+    torch.manual_seed(int(np.random.SeedSequence([seed, rank]).generate_state(1, np.uint64)[0] >> 1))
+    return np.random.default_rng([seed, rank])
+
+
+def run(
+    objective: Objective,
+    settings: Settings,
+    *,
+    world: World | None = None,
+    checkpoint: Checkpoint | None = None,
+    resume: bool = True,
+    monitor: Monitor | None = None,
+    used: float = 0.0,
+) -> Outcome:
+    """Train until steps or time are used up, and leave the best weights in the frozen module, ready for `export`.
+
+    `used`: seconds of the time budget that are gone already. Raises TrainingError if not even the start can be validated.
+    """
+    trainer = _Trainer(objective, settings, world or World(), checkpoint, monitor, used)
+    if resume:
+        trainer.resume()
+    with stop_wish() as wish:
+        return trainer.train(wish)
+
+
+class _Trainer:
+    def __init__(
+        self,
+        objective: Objective,
+        settings: Settings,
+        world: World,
+        checkpoint: Checkpoint | None,
+        monitor: Monitor | None,
+        used: float,
+    ) -> None:
+        self.objective, self.settings, self.world = objective, settings, world
+        self.checkpoint, self.monitor = checkpoint, monitor
+        self.schedule = Schedule.of(settings)
+        self.state = RunState(seconds=used)
+        self.watch = DivergenceWatch()
+        self.rng = seed_all(settings.seed, world.rank)
+        self.best: State = {}
+        self._adopt()
+        self.good = self._kept()
+        self.started = time.monotonic() - used
+
+    def _adopt(self) -> None:
+        """Take the module as it is now: at the start, and when freezing has changed it."""
+        module = self.objective.module.to(self.world.device)
+        trained = [p for p in module.parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for p in trained if p.ndim >= 2], "weight_decay": self.settings.weight_decay},
+            {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+        ]
+        self.optimizer = torch.optim.AdamW([g for g in groups if g["params"]], lr=self.settings.learning_rate)
+        self.average = Average(module, self.settings.average)
+        self.wrapped = self.world.wrapped(module)
+        self.watch.restart()
+
+    @property
+    def module(self) -> nn.Module:
+        return self.objective.module
+
+    @property
+    def progress(self) -> float:
+        return self.schedule.progress(self.state.step, self.state.seconds)
+
+    def train(self, wish: StopWish) -> Outcome:
+        state = self.state
+        if not state.reason and not state.history:
+            self._validate()
+            if state.best_score is None:
+                raise TrainingError("the untrained network's score on held-out data is not finite; check the data and its scale")
+        while not state.reason:
+            if self.progress >= 1.0:
+                state.reason = "time" if self.schedule.steps is None or state.step < self.schedule.steps else "steps"
+            elif not state.frozen and self.schedule.must_freeze(self.progress):
+                self._validate_newest()
+                self._freeze()
+            else:
+                self._step(wish)
+        return self._finish()
+
+    def _step(self, wish: StopWish) -> None:
+        """One step of all processes, and what follows from it."""
+        state = self.state
+        rate = self.settings.learning_rate * self.schedule.factor(self.progress) * state.slow
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        loss, metrics, norm = self._gradients()
+        elapsed = time.monotonic() - self.started if self.world.main else 0.0
+        total, wished, seconds = self.world.sums([loss, float(wish.wished), elapsed])
+        mean = total / self.world.size
+        if self.watch.diverged(mean if np.isfinite(norm) else float("nan")):
+            self._go_back(mean)
+            return
+        self.optimizer.step()
+        self.average.update(self.module)
+        state.step, state.seconds = state.step + 1, seconds
+        for name, value in metrics.items():
+            state.metrics[name] = _FADE * state.metrics.get(name, value) + (1.0 - _FADE) * value
+        fresh = self.progress >= state.next_validation or self.progress >= 1.0
+        if fresh:
+            self._validate()
+        self._tell(mean, rate, fresh)
+        if wished and not state.reason:
+            state.reason = "interrupted"
+
+    def _gradients(self) -> tuple[float, dict[str, float], float]:
+        """Loss and metrics of this process's batch, and the norm of the gradients before they were clipped."""
+        batch = _moved(self.objective.batch(self.rng), self.world.device)
+        self.optimizer.zero_grad(set_to_none=True)
+        with torch.autocast(self.world.device.type, torch.bfloat16, enabled=self.world.device.type == "cuda"):
+            loss, metrics = self.wrapped(batch)
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(self.module.parameters(), self.settings.clip)
+        return float(loss.detach()), {name: float(value.detach()) for name, value in metrics.items()}, float(norm)
+
+    def _validate(self) -> None:
+        """Score the averaged weights on held-out data; keep them if they are the best, and the whole state if it is sound."""
+        state, start = self.state, time.monotonic()
+        figures: dict[str, float] = {}
+        if self.world.main:
+            devices = [self.world.device] if self.world.device.type == "cuda" else []
+            with torch.random.fork_rng(devices), torch.no_grad(), self.average.applied(self.module):
+                self.module.eval()
+                figures = {name: float(value) for name, value in self.objective.validate().items()}
+                self.module.train()
+        score = self.world.from_main(figures.get(SCORE, float("nan")))
+        took = self.world.from_main(time.monotonic() - start)
+        share = took / (_SHARE * self.schedule.seconds) if self.schedule.seconds else 0.0
+        state.next_validation = self.progress + min(0.2, max(1.0 / self.settings.validations, share))
+        figures[SCORE] = score
+        state.validation = figures
+        state.history.append({"step": state.step, "seconds": state.seconds, "frozen": float(state.frozen), **figures})
+        if not np.isfinite(score):
+            self._go_back(score)
+            return
+        better = state.best_score is None or score < state.best_score - _BETTER * abs(state.best_score)
+        state.stale = 0 if better else state.stale + 1
+        if state.best_score is None or score < state.best_score:
+            state.best_score, state.best_step, state.best = score, state.step, figures
+            with self.average.applied(self.module):
+                self.best = copied(self.module.state_dict())
+        self.good, state.good_step = self._kept(), state.step
+        if state.stale >= self.settings.patience:
+            self._stop_early()
+        self._save()
+
+    def _stop_early(self) -> None:
+        """Begin the last part now, or end it."""
+        state = self.state
+        if state.frozen:
+            state.reason = "early"
+            return
+        self.schedule = self.schedule.cut_short(state.step, state.seconds)
+        state.steps_cut, state.seconds_cut, state.stale = self.schedule.steps, self.schedule.seconds, 0
+        self._note(f"no better score since step {state.best_step}; the last part begins at step {state.step}")
+
+    def _go_back(self, found: float) -> None:
+        """Return to the last good state with a lower learning rate; the third time is the last."""
+        state = self.state
+        state.returns += 1
+        self.good.restore(self.module, self.average, self.optimizer)
+        self.watch.row = 0
+        if state.returns > _MOST_RETURNS:
+            state.reason = "diverged"
+            self._note(f"diverged again at step {state.step} (loss {found:.4g}); training stops, the best state is kept")
+            return
+        state.slow *= _SLOWER
+        lower = f"peak learning rate {self.settings.learning_rate * state.slow:.2g}"
+        self._note(f"diverged at step {state.step} (loss {found:.4g}); back to step {state.good_step}, {lower}")
+
+    def _freeze(self) -> None:
+        """From the best weights so far to integer ones."""
+        state = self.state
+        self.module.load_state_dict(self.best)
+        self.objective.freeze()
+        state.frozen, state.best_score, state.stale = True, None, 0
+        self._adopt()
+        self.good, state.good_step = self._kept(), state.step
+        self._validate()
+        if state.best_score is None:
+            raise TrainingError(f"with integer weights the score is {state.validation[SCORE]}; use a lower learning rate")
+
+    def _finish(self) -> Outcome:
+        """The best integer weights. What comes after an interruption is not part of the run that may go on later."""
+        state, reason = self.state, self.state.reason
+        if reason == "interrupted":
+            self._save()
+            self.checkpoint = None
+        if reason != "diverged":
+            self._validate_newest()
+        self._save()
+        self.checkpoint = None
+        if not state.frozen:
+            self._freeze()
+        self.module.load_state_dict(self.best)
+        self.module.eval()
+        return Outcome(reason, state.step, state.seconds, state.best, state.history, state.notes)
+
+    def _validate_newest(self) -> None:
+        if self.state.history[-1]["step"] < self.state.step:
+            self._validate()
+
+    def _kept(self) -> Kept:
+        return Kept.of(self.module, self.average, self.optimizer)
+
+    def _note(self, text: str) -> None:
+        self.state.notes.append(text)
+        self._tell(float("nan"), 0.0, False, text)
+
+    def _tell(self, loss: float, rate: float, fresh: bool, note: str = "") -> None:
+        if self.monitor is None or not self.world.main:
+            return
+        state = self.state
+        left = self.schedule.left(state.step, state.seconds)
+        phase = "frozen" if state.frozen else "float"
+        about = Snapshot(
+            phase, state.step, self.progress, state.seconds, left, rate, loss, dict(state.metrics), dict(state.validation)
+        )
+        self.monitor(replace(about, best=state.best_score, fresh=fresh, note=note))
+
+    def _save(self) -> None:
+        if self.checkpoint is None:
+            return
+        state = self.state
+        random = self.world.gathered(random_state(self.rng, self.world.device))
+        if not self.world.main:
+            return
+        state.losses, state.far, state.updates = list(self.watch.losses), self.watch.row, self.average.updates
+        tensors = with_prefix("best", self.best) | self._kept().tensors("now") | self.good.tensors("good")
+        tensors |= {f"random.{rank}": part for rank, part in enumerate(random)}
+        going_on = replace(state, reason="" if state.reason == "interrupted" else state.reason)
+        self.checkpoint.save(tensors, {"state": going_on.to_json()})
+
+    def resume(self) -> None:
+        """Go on where the checkpoint, if there is one, says that the run was."""
+        found = self.checkpoint.load() if self.checkpoint is not None else None
+        if found is None:
+            return
+        tensors, record = found
+        self.state = state = RunState.from_json(record["state"])
+        if state.frozen:
+            self.objective.freeze()
+            self._adopt()
+        if state.steps_cut is not None or state.seconds_cut is not None:
+            self.schedule = replace(self.schedule, steps=state.steps_cut, seconds=state.seconds_cut)
+        self.best = under_prefix("best", tensors)
+        self.good = Kept.from_tensors("good", tensors)
+        Kept.from_tensors("now", tensors).restore(self.module, self.average, self.optimizer)
+        self.average.updates = state.updates
+        self.watch = DivergenceWatch(state.losses, state.far)
+        set_random_state(self.rng, self.world.device, tensors[f"random.{self.world.rank}"])
+        self.started = time.monotonic() - state.seconds
+
+
+def _moved(batch: Any, device: torch.device) -> Any:
+    """The same structure of tensors on another device."""
+    if isinstance(batch, torch.Tensor):
+        return batch.to(device, non_blocking=True)
+    if isinstance(batch, dict):
+        return {name: _moved(part, device) for name, part in batch.items()}
+    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
+        return type(batch)(*(_moved(part, device) for part in batch))
+    if isinstance(batch, (list, tuple)):
+        return type(batch)(_moved(part, device) for part in batch)
+    return batch
