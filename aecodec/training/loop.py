@@ -3,6 +3,7 @@
 float weights ── best average ──> freeze ──> integer weights ── best average ──> export (by the caller)
 """
 
+import math
 import time
 from dataclasses import dataclass, replace
 from typing import Any
@@ -181,7 +182,9 @@ class _Trainer:
         score = self.world.from_main(figures.get(SCORE, float("nan")))
         took = self.world.from_main(time.monotonic() - start)
         share = took / (_SHARE * self.schedule.seconds) if self.schedule.seconds else 0.0
-        state.next_validation = self.progress + min(0.2, max(1.0 / self.settings.validations, share))
+        often = self.settings.validations
+        on_time = (math.floor(self.progress * often + 1e-6) + 1) / often - 1e-9
+        state.next_validation = max(on_time, self.progress + min(0.2, share))
         figures[SCORE] = score
         state.validation = figures
         state.history.append({"step": state.step, "seconds": state.seconds, "frozen": float(state.frozen), **figures})
