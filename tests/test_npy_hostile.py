@@ -6,7 +6,8 @@ import pickle
 import numpy as np
 import pytest
 
-from aecodec.cli.inputs import load_npy, read_source
+from aecodec.api.files import load_npy
+from aecodec.cli.inputs import read_source
 from aecodec.errors import AecodecError
 
 

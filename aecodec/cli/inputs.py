@@ -3,7 +3,6 @@
 import math
 import os
 import sys
-import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,18 +10,16 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from aecodec.api.files import IMAGE_SUFFIXES, NPY_ERRORS, load_image, load_npy
 from aecodec.api.trust import Trust
 from aecodec.canonical import checked_dtype
-from aecodec.errors import DtypeError, FormatError, TruncatedError, UsageError, require_extra
+from aecodec.errors import DtypeError, FormatError, TruncatedError, UsageError
 from aecodec.limits import Limits
 
-IMAGE_SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".ppm", ".pgm"))
 STDIO = "-"
 _NPY_MAGIC = b"\x93NUMPY"
 _SLAB_BYTES = 1 << 23
 _LARGEST = 2**62
-# numpy evaluates the literal that a header is, and what is none fails in any of Python's ways.
-_NPY_ERRORS = (ValueError, TypeError, KeyError, SyntaxError, OverflowError, RecursionError, MemoryError, tokenize.TokenError)
 _UNITS = {"K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
@@ -88,41 +85,11 @@ def read_source(name: str, dtype: np.dtype | None, shape: tuple[int, ...] | None
     if path.suffix == ".npy":
         return Source(name, load_npy(path), axes, {"source": "npy"})
     if path.suffix.lower() in IMAGE_SUFFIXES:
-        array, found, metadata = _load_image(path)
+        array, found, metadata = load_image(path)
         return Source(name, array, axes or found, metadata)
     size = path.stat().st_size
     array = np.memmap(path, np.uint8, "r") if size else np.zeros(0, np.uint8)
     return Source(name, array, axes, {"source": "bytes"})
-
-
-def load_npy(path: Path) -> np.ndarray:
-    """A .npy file as a memory map."""
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except EOFError:
-        raise TruncatedError(f"{path} is empty") from None
-    except _NPY_ERRORS as error:
-        if isinstance(error, ValueError) and "object" in str(error).lower():
-            raise DtypeError(f"{path} holds Python objects; save it as an array of numbers first") from None
-        raise FormatError(f"{path} is not a sound .npy file: {str(error)[:200]}") from None
-    checked_dtype(array.dtype)
-    return np.asarray(array) if array.ndim == 0 else array
-
-
-def _load_image(path: Path) -> tuple[np.ndarray, str, dict[str, Any]]:
-    try:
-        from PIL import Image, UnidentifiedImageError
-    except ImportError:
-        raise require_extra("Pillow", "images", "reading images") from None
-    try:
-        with Image.open(path) as image:
-            kind = image.format or "PNG"
-            image.load()
-            keep = image.mode in ("L", "RGB", "RGBA", "I;16", "F")
-            array = np.asarray(image if keep else image.convert("RGBA" if "transparency" in image.info else "RGB"))
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise FormatError(f"{path} is not an image that Pillow can read: {error}") from None
-    return array, "yx" if array.ndim == 2 else "yxc", {"source": "image", "format": kind}
 
 
 def _raw_map(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
@@ -159,7 +126,7 @@ def _npy_header(stream: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
         raise FormatError(f"standard input is .npy of unknown version {version}")
     try:
         shape, fortran, dtype = readers[version](stream)
-    except _NPY_ERRORS as error:
+    except NPY_ERRORS as error:
         raise FormatError(f"standard input is not a sound .npy stream: {str(error)[:200]}") from None
     if any(n < 0 for n in shape) or math.prod(max(1, n) for n in shape) * dtype.itemsize > _LARGEST:
         raise FormatError(f"standard input is .npy of shape {str(shape)[:80]}, which no array has")

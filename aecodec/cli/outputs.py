@@ -11,8 +11,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from aecodec.api.files import IMAGE_SUFFIXES
 from aecodec.api.reader import Reader
-from aecodec.cli.inputs import IMAGE_SUFFIXES, STDIO
+from aecodec.cli.inputs import STDIO
 from aecodec.container.durable import is_stream, replace_durably, resolved
 from aecodec.errors import OutputExistsError, UsageError, require_extra
 
