@@ -61,6 +61,8 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     """Import on first use, so that `import aecodec` and the command start fast."""
+    if name == "training":  # a subpackage: it needs torch, and says so
+        return importlib.import_module("aecodec.training")
     if name not in __all__:
         raise AttributeError(f"module 'aecodec' has no attribute {name!r}")
     found = getattr(importlib.import_module(_HOMES.get(name, "aecodec.api.functions")), name)

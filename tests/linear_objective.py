@@ -38,13 +38,16 @@ class LinearNet(nn.Module):
 
 
 class LinearObjective:
-    """Samples of `channels` correlated numbers."""
+    """Samples of correlated numbers, float32 (count, channels): synthetic ones, or those given."""
 
-    def __init__(self, channels=4, batch_size=32, seed=0, poison=None):
+    def __init__(self, channels=4, batch_size=32, seed=0, poison=None, samples=None, held_out=None, offset=None, scale=None):
         rng = np.random.default_rng(seed)
         mixing = rng.normal(size=(channels, channels)) * 0.7 ** np.arange(channels)
-        self.samples = (rng.normal(size=(2000, channels)) @ mixing.T).astype(np.float32)
-        self.held_out = torch.from_numpy((rng.normal(size=(500, channels)) @ mixing.T).astype(np.float32))
+        self.samples = (rng.normal(size=(2000, channels)) @ mixing.T).astype(np.float32) if samples is None else samples
+        held_out = (rng.normal(size=(500, channels)) @ mixing.T).astype(np.float32) if held_out is None else held_out
+        self.held_out = torch.from_numpy(held_out)
+        self.offset = (0.0,) * channels if offset is None else offset
+        self.scale = (1.0,) * channels if scale is None else scale
         self.batch_size, self.drawn, self.poison = batch_size, 0, poison
         torch.manual_seed(seed)
         self.module = LinearNet(channels)
@@ -73,11 +76,25 @@ class LinearObjective:
             family="test",
             axes="tc",
             tile=(1, channels, 1, 1),
-            offset=(0.0,) * channels,
-            scale=(1.0,) * channels,
+            offset=self.offset,
+            scale=self.scale,
             bands=tuple((i + 1, float(s)) for i, s in enumerate(spreads)),
             latent_unit=UNIT,
             latent_limit=LIMIT,
             exact=True,
         )
         return Bundle(manifest, decoder_graph(weights), encoder_graph(weights)).sealed()
+
+
+def linear(plan):
+    """Builds the objective on the data of a plan, for `networks=(linear,)`."""
+    data = plan.data
+    scale = data.spread / (plan.distortion_weight or 1.0)
+
+    def normalised(pieces):
+        rows = np.concatenate([piece.transpose(0, 2, 3, 1).reshape(-1, data.channels) for piece in pieces])
+        return ((rows - data.mean) / scale).astype(np.float32)
+
+    samples, held_out = normalised(data.training.pieces), normalised(data.validation.pieces)
+    given = {"samples": samples, "held_out": held_out, "offset": tuple(data.mean.tolist()), "scale": tuple(scale.tolist())}
+    return LinearObjective(data.channels, plan.batch_size or 32, plan.seed, **given)

@@ -1,1 +1,34 @@
-"""Training networks in torch (extra `train`): the only place that imports it."""
+"""Training networks in torch (extra `train`): the only place that imports it.
+
+model = aecodec.training.train("winds/", axes="tcyx", max_error=0.05, time_budget="10m")
+"""
+
+from importlib.util import find_spec
+
+from aecodec.errors import require_extra
+
+for _module in ("torch", "safetensors"):
+    if find_spec(_module) is None:
+        raise require_extra(_module, "train", "training")
+
+from aecodec.training.data import TrainingData, open_data  # noqa: E402  # after the check, whose message is the better one
+from aecodec.training.families import Denoising, Sparse, Variational  # noqa: E402
+from aecodec.training.loop import Outcome, TrainingError  # noqa: E402
+from aecodec.training.monitor import Snapshot  # noqa: E402
+from aecodec.training.objective import Objective  # noqa: E402
+from aecodec.training.plan import Plan  # noqa: E402
+from aecodec.training.train import train  # noqa: E402
+
+__all__ = [
+    "Denoising",
+    "Objective",
+    "Outcome",
+    "Plan",
+    "Snapshot",
+    "Sparse",
+    "TrainingData",
+    "TrainingError",
+    "Variational",
+    "open_data",
+    "train",
+]

@@ -1,0 +1,180 @@
+"""`aecodec.training.train`: arrays of any kind in, a trained model out."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal, Unpack
+
+from aecodec.api.options import FidelityOptions
+from aecodec.codec.model import Model
+from aecodec.errors import UsageError
+from aecodec.fidelity import fidelity_from_options
+from aecodec.training.checkpoint import Checkpoint
+from aecodec.training.config import DEFAULT_BUDGET, Settings, parse_duration
+from aecodec.training.data import TrainingData, open_data
+from aecodec.training.distributed import World, joined
+from aecodec.training.families import Family, family_of
+from aecodec.training.loop import Outcome, run, seed_all
+from aecodec.training.monitor import Monitor, Monitors
+from aecodec.training.plan import Builder, Plan, allowed_errors, builder_of, closed_form
+from aecodec.training.report import measure, write
+from aecodec.training.samples import Window
+
+
+def train(
+    data: Any,
+    *,
+    axes: str | None = None,
+    family: str | Family = "vanilla",
+    networks: Sequence[str | Builder] | None = None,
+    tile: Sequence[int] | None = None,
+    width: int | None = None,
+    depth: int | None = None,
+    latents: int | None = None,
+    time_budget: float | str | None = None,
+    steps: int | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    distortion_weight: float | None = None,
+    seed: int = 0,
+    validation: float = 0.1,
+    missing: Literal["refuse", "fill"] = "refuse",
+    checkpoint: str | Path | None = None,
+    resume: bool = True,
+    report: str | Path | None = None,
+    log_dir: str | Path | None = None,
+    progress: bool | Monitor = True,
+    device: str = "auto",
+    **fidelity: Unpack[FidelityOptions],
+) -> Model:
+    """A model of `data` with trained networks; the closed form of `aecodec.fit` is where they begin.
+
+    Args:
+        data: arrays or files of one kind, as `open_data` takes them: an array, memory map, .npy, .aecz, zarr, a folder of
+            images or arrays, any iterable of these; larger than memory if need be.
+        axes: one letter per dimension of each array, as for `compress`.
+        family: "vanilla", "sparse", "denoising", "variational", or one made with other settings; of autoencoders.
+        networks: "predictor", "autoencoder" or both, which then share the budget; or functions from a `Plan` to an
+            objective. By default the predictor where an error bound is asked for, or integers are to be lossless, and the
+            autoencoder otherwise.
+        tile: (steps, channels, rows, columns) that an autoencoder sees at once.
+        width, depth, latents: of the networks; None leaves them to the network.
+        time_budget: "10m", "2h" or seconds, of training; 10 minutes if neither it nor `steps` is given.
+        steps: of training; with both, what is used up first ends it.
+        batch_size: of all processes together.
+        learning_rate: the peak.
+        distortion_weight: bits that an autoencoder gives for a squared error of one step.
+        seed: of all that is random; on one CPU thread it fixes the model.
+        validation: the share of the data that is held out.
+        missing: "refuse" or "fill" what is not finite.
+        checkpoint: a folder to resume from, if it holds a checkpoint of a run with the same settings, and to keep one in.
+        resume: False starts over.
+        report: a folder for report.json, report.txt and rate_distortion.png.
+        log_dir: a folder for TensorBoard's log.
+        progress: a bar or lines on standard error, or a function that is told each step's `Snapshot`.
+        device: "auto", "cpu" or "cuda".
+        fidelity: what the model is trained for; as for `compress`. A value range that is not given is the data's.
+
+    Ctrl-C ends training after the step and still gives a usable model. Under torchrun every process calls this and gets the
+    same model.
+
+    Raises:
+        UsageError: data or settings that cannot be trained with.
+        TrainingError: nothing usable came of it.
+    """
+    start = time.monotonic()
+    asked = fidelity_from_options(**fidelity)
+    kind, shape = family_of(family), None if tile is None else _tile(tile)
+    if time_budget is None and steps is None:
+        time_budget = DEFAULT_BUDGET
+    seconds = None if time_budget is None else parse_duration(time_budget)
+    with joined(device) as world:
+        window: Window = (1, 1, 1) if shape is None else (shape[0], shape[2], shape[3])
+        samples = open_data(data, axes, window=window, validation=validation, seed=seed, missing=missing)
+        asked, errors = allowed_errors(asked, samples)
+        chosen = networks or (("predictor",) if errors is not None else ("autoencoder",))
+        builders = [builder_of(network) for network in chosen]
+        settings = Settings(
+            steps=None if steps is None else -(-steps // len(builders)),
+            time_budget=None if seconds is None else seconds / len(builders),
+            seed=seed,
+            device=device,
+            learning_rate=Settings.learning_rate if learning_rate is None else learning_rate,
+        )
+        closed = closed_form(samples, errors, shape, seed)
+        share = None if batch_size is None else world.share(batch_size)
+        plan = Plan(samples, asked, errors, closed, kind, seed, shape, width, depth, latents, share, distortion_weight)
+        told = progress if world.main else False
+        done: list[tuple[str, Outcome]] = []
+        for name, build in builders:
+            used = time.monotonic() - start if not done else 0.0
+            with Monitors(told, log_dir, f"training {name}") as monitors:
+                plan, outcome = _train_one(name, build, plan, settings, world, checkpoint, resume, monitors, used)
+            done.append((name, outcome))
+            if outcome.reason == "interrupted":
+                break
+        if report is not None and world.main:
+            write(measure(plan.start, closed, samples, asked, _record(done, plan, samples)), report)
+        return plan.start
+
+
+def _train_one(
+    name: str,
+    build: Builder,
+    plan: Plan,
+    settings: Settings,
+    world: World,
+    checkpoint: str | Path | None,
+    resume: bool,
+    monitor: Monitor,
+    used: float,
+) -> tuple[Plan, Outcome]:
+    """Train one network on top of the plan's model; the plan with the model that has it."""
+    kept = None
+    if checkpoint is not None:
+        kept = Checkpoint(Path(checkpoint) / name, {**settings.to_json(), "plan": plan.settings(), "processes": world.size})
+        if resume:
+            kept.load()  # refuse before a network is built
+    seed_all(settings.seed)
+    objective = build(plan)
+    outcome = run(objective, settings, world=world, checkpoint=kept, resume=resume, monitor=monitor, used=used)
+    bundle = objective.export()
+    about = {"networks": [*plan.start.manifest.provenance.get("networks", []), name], "family": plan.family.settings()}
+    trained = {"data": plan.data.fingerprint, "steps": outcome.step, "seed": settings.seed, "score": outcome.best["score"]}
+    provenance = {**plan.start.manifest.provenance, **bundle.manifest.provenance, **about, name: trained}
+    sealed = replace(bundle, manifest=replace(bundle.manifest, provenance=provenance)).sealed()
+    return replace(plan, start=Model(sealed)), outcome
+
+
+def _record(done: list[tuple[str, Outcome]], plan: Plan, data: TrainingData) -> dict[str, Any]:
+    """The run, as reports keep it."""
+    return {
+        "networks": [name for name, _ in done],
+        "family": plan.family.name,
+        "steps": sum(outcome.step for _, outcome in done),
+        "seconds": sum(outcome.seconds for _, outcome in done),
+        "ended": ", ".join(_ENDS[outcome.reason] for _, outcome in done),
+        "notes": [note for _, outcome in done for note in outcome.notes],
+        "best": {f"{name} {key}" if len(done) > 1 else key: v for name, outcome in done for key, v in outcome.best.items()},
+        "history": {name: outcome.history for name, outcome in done},
+        "data": data.about,
+        "model": plan.start.id,
+        "settings": plan.settings(),
+    }
+
+
+_ENDS = {
+    "steps": "all steps done",
+    "time": "time used up",
+    "early": "stopped early",
+    "diverged": "stopped by divergence",
+    "interrupted": "interrupted",
+}
+
+
+def _tile(tile: Sequence[int]) -> tuple[int, int, int, int]:
+    if len(tile) != 4 or any(int(n) < 1 for n in tile):
+        raise UsageError(f"tile={tuple(tile)} must be four sizes of 1 or more: steps, channels, rows, columns")
+    a, b, c, d = (int(n) for n in tile)
+    return a, b, c, d
