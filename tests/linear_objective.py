@@ -16,9 +16,10 @@ LIMIT, UNIT = 1 << 20, 2.0**-8
 class LinearNet(nn.Module):
     """Latents are `basis` times a sample; the decoder is its transpose."""
 
-    def __init__(self, channels):
+    def __init__(self, channels, width=0, rough=0.3):
         super().__init__()
-        self.basis = nn.Parameter(torch.eye(channels) + 0.3 * torch.randn(channels, channels))
+        self.burden = nn.Parameter(torch.zeros(width))
+        self.basis = nn.Parameter(torch.eye(channels) + rough * torch.randn(channels, channels))
         self.spread = nn.Parameter(torch.zeros(channels))
         self.frozen = False
 
@@ -40,17 +41,16 @@ class LinearNet(nn.Module):
 class LinearObjective:
     """Samples of correlated numbers, float32 (count, channels): synthetic ones, or those given."""
 
-    def __init__(self, channels=4, batch_size=32, seed=0, poison=None, samples=None, held_out=None, offset=None, scale=None):
+    def __init__(self, channels=4, batch_size=32, seed=0, poison=None, samples=None, held_out=None, units=None, net=None):
         rng = np.random.default_rng(seed)
         mixing = rng.normal(size=(channels, channels)) * 0.7 ** np.arange(channels)
         self.samples = (rng.normal(size=(2000, channels)) @ mixing.T).astype(np.float32) if samples is None else samples
         held_out = (rng.normal(size=(500, channels)) @ mixing.T).astype(np.float32) if held_out is None else held_out
         self.held_out = torch.from_numpy(held_out)
-        self.offset = (0.0,) * channels if offset is None else offset
-        self.scale = (1.0,) * channels if scale is None else scale
+        self.offset, self.scale = units or ((0.0,) * channels, (1.0,) * channels)
         self.batch_size, self.drawn, self.poison = batch_size, 0, poison
         torch.manual_seed(seed)
-        self.module = LinearNet(channels)
+        self.module = LinearNet(channels, **(net or {}))
 
     def batch(self, rng):
         self.drawn += 1
@@ -96,5 +96,6 @@ def linear(plan):
         return ((rows - data.mean) / scale).astype(np.float32)
 
     samples, held_out = normalised(data.training.pieces), normalised(data.validation.pieces)
-    given = {"samples": samples, "held_out": held_out, "offset": tuple(data.mean.tolist()), "scale": tuple(scale.tolist())}
+    units = tuple(data.mean.tolist()), tuple(scale.tolist())
+    given = {"samples": samples, "held_out": held_out, "units": units, "net": {"width": plan.width or 0, "rough": 0.02}}
     return LinearObjective(data.channels, plan.batch_size or 32, plan.seed, **given)

@@ -1,5 +1,6 @@
 """The options that commands share: their types, flags and help."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,3 +24,17 @@ NoEmbeddedModel = Annotated[bool, typer.Option("--no-embedded-model", help="run 
 MaxMemory = Annotated[str | None, typer.Option(help="largest array or chunk to hold at once, e.g. 500M or 4G")]
 Dtype = Annotated[str | None, typer.Option(help="of raw binary input, e.g. float32 or >i2")]
 Shape = Annotated[str | None, typer.Option(help="of raw binary input, e.g. 240,37,49; the first may be -1")]
+
+# Of training.
+TrainingData = Annotated[list[str], typer.Argument(help=".npy, .aecz, zarr, images, folders of them, raw with --dtype and --shape")]
+Family = Annotated[str, typer.Option(help="vanilla, sparse, denoising or variational: of autoencoders")]
+Networks = Annotated[str | None, typer.Option(help="predictor, autoencoder, or both with a comma")]
+Tile = Annotated[str | None, typer.Option(help="T,C,Y,X: what an autoencoder sees at once, e.g. 1,3,8,8")]
+TimeBudget = Annotated[str | None, typer.Option(help="e.g. 90s, 10m, 2h")]
+Steps = Annotated[int | None, typer.Option(help="at most so many")]
+BatchSize = Annotated[int | None, typer.Option(help="of all processes together")]
+Report = Annotated[Path | None, typer.Option(help="folder for a report against the closed form and other codecs")]
+Validation = Annotated[float, typer.Option(help="share of the data that is held out")]
+FillMissing = Annotated[bool, typer.Option("--fill-missing", help="fill NaN with the value before it instead of refusing it")]
+Seed = Annotated[int, typer.Option(help="of all that is random")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]

@@ -3,7 +3,9 @@
 model = aecodec.training.train("winds/", axes="tcyx", max_error=0.05, time_budget="10m")
 """
 
+import importlib
 from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
 from aecodec.errors import require_extra
 
@@ -19,6 +21,9 @@ from aecodec.training.objective import Objective  # noqa: E402
 from aecodec.training.plan import Plan  # noqa: E402
 from aecodec.training.train import train  # noqa: E402
 
+if TYPE_CHECKING:
+    from aecodec.training.tune import tune
+
 __all__ = [
     "Denoising",
     "Objective",
@@ -31,4 +36,16 @@ __all__ = [
     "Variational",
     "open_data",
     "train",
+    "tune",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`tune` on first use, for it brings Optuna."""
+    if name != "tune":
+        raise AttributeError(f"module 'aecodec.training' has no attribute {name!r}")
+    if find_spec("optuna") is None:
+        raise require_extra("optuna", "train", "tuning")
+    module = importlib.import_module("aecodec.training.tune")
+    globals()["tune"] = module.tune
+    return module.tune

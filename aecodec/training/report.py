@@ -101,6 +101,11 @@ def bits_per_value(model: Model, pieces: list[np.ndarray], **fidelity: Any) -> f
     return 8.0 * sum(sizes) / sum(piece.size for piece in pieces)
 
 
+def asked_fidelity(fidelity: Fidelity, data: TrainingData) -> dict[str, Any]:
+    """The keywords of `compress` for what was asked for, or for what stands for it where nothing was."""
+    return next(wanted for _, wanted, asked in _ladder(fidelity, data) if asked)
+
+
 def _ladder(fidelity: Fidelity, data: TrainingData) -> list[tuple[str, dict[str, Any], bool]]:
     """(label, fidelity keywords, whether it is what was asked for)."""
     errors = fidelity.allowed_errors(data.channels)

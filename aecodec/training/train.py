@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Unpack
 
@@ -12,7 +12,7 @@ from aecodec.errors import UsageError
 from aecodec.fidelity import fidelity_from_options
 from aecodec.training.checkpoint import Checkpoint
 from aecodec.training.config import DEFAULT_BUDGET, Settings, parse_duration
-from aecodec.training.data import TrainingData, open_data
+from aecodec.training.data import open_data
 from aecodec.training.distributed import World, joined
 from aecodec.training.families import Family, family_of
 from aecodec.training.loop import Outcome, run, seed_all
@@ -84,39 +84,99 @@ def train(
         TrainingError: nothing usable came of it.
     """
     start = time.monotonic()
-    asked = fidelity_from_options(**fidelity)
-    kind, shape = family_of(family), None if tile is None else _tile(tile)
     if time_budget is None and steps is None:
         time_budget = DEFAULT_BUDGET
-    seconds = None if time_budget is None else parse_duration(time_budget)
+    settings = Settings(
+        steps=steps,
+        time_budget=None if time_budget is None else parse_duration(time_budget),
+        seed=seed,
+        device=device,
+        learning_rate=Settings.learning_rate if learning_rate is None else learning_rate,
+    )
+    shape = {"width": width, "depth": depth, "latents": latents, "distortion_weight": distortion_weight}
     with joined(device) as world:
-        window: Window = (1, 1, 1) if shape is None else (shape[0], shape[2], shape[3])
-        samples = open_data(data, axes, window=window, validation=validation, seed=seed, missing=missing)
-        asked, errors = allowed_errors(asked, samples)
-        chosen = networks or (("predictor",) if errors is not None else ("autoencoder",))
-        builders = [builder_of(network) for network in chosen]
-        settings = Settings(
-            steps=None if steps is None else -(-steps // len(builders)),
-            time_budget=None if seconds is None else seconds / len(builders),
-            seed=seed,
-            device=device,
-            learning_rate=Settings.learning_rate if learning_rate is None else learning_rate,
-        )
-        closed = closed_form(samples, errors, shape, seed)
         share = None if batch_size is None else world.share(batch_size)
-        plan = Plan(samples, asked, errors, closed, kind, seed, shape, width, depth, latents, share, distortion_weight)
-        told = progress if world.main else False
-        done: list[tuple[str, Outcome]] = []
-        for name, build in builders:
-            used = time.monotonic() - start if not done else 0.0
-            with Monitors(told, log_dir, f"training {name}") as monitors:
-                plan, outcome = _train_one(name, build, plan, settings, world, checkpoint, resume, monitors, used)
-            done.append((name, outcome))
-            if outcome.reason == "interrupted":
-                break
+        plan, builders = prepare(data, axes, family, networks, tile, seed, validation, missing, fidelity, batch_size=share, **shape)
+        closed = plan.start
+        told = Telling(progress if world.main else False, log_dir if world.main else None)
+        keeping = Keeping(None if checkpoint is None else Path(checkpoint), resume)
+        plan, done = train_networks(plan, builders, settings, world, keeping, told, start)
         if report is not None and world.main:
-            write(measure(plan.start, closed, samples, asked, _record(done, plan, samples)), report)
+            write(measure(plan.start, closed, plan.data, plan.fidelity, record_of(done, plan)), report)
         return plan.start
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """Where checkpoints are kept, if anywhere, and whether to go on from there."""
+
+    folder: Path | None = None
+    resume: bool = True
+
+
+@dataclass(frozen=True)
+class Telling:
+    """Who is told of the progress."""
+
+    progress: bool | Monitor = False
+    log_dir: str | Path | None = None
+
+
+Ended = list[tuple[str, Outcome]]
+
+
+def prepare(
+    data: Any,
+    axes: str | None,
+    family: str | Family,
+    networks: Sequence[str | Builder] | None,
+    tile: Sequence[int] | None,
+    seed: int,
+    validation: float,
+    missing: Literal["refuse", "fill"],
+    fidelity: FidelityOptions,
+    **shape: Any,
+) -> tuple[Plan, list[tuple[str, Builder]]]:
+    """Open the data, fit the closed form and choose the networks; `shape`: other fields of the plan."""
+    asked, kind = fidelity_from_options(**fidelity), family_of(family)
+    four = None if tile is None else _tile(tile)
+    builders = [builder_of(network) for network in networks or ()]
+    window: Window = (1, 1, 1) if four is None else (four[0], four[2], four[3])
+    samples = open_data(data, axes, window=window, validation=validation, seed=seed, missing=missing)
+    asked, errors = allowed_errors(asked, samples)
+    builders = builders or [builder_of("predictor" if errors is not None else "autoencoder")]
+    closed = closed_form(samples, errors, four, seed)
+    return Plan(samples, asked, errors, closed, kind, seed, four, **shape), builders
+
+
+def train_networks(
+    plan: Plan,
+    builders: list[tuple[str, Builder]],
+    settings: Settings,
+    world: World,
+    keeping: Keeping,
+    telling: Telling,
+    start: float | None = None,
+) -> tuple[Plan, Ended]:
+    """Train each network in turn, each with its share of steps and time, on top of the model before it.
+
+    `start`: when, by `time.monotonic`, the time began that the first one is charged for. The plan comes back with the last model.
+    """
+    many = len(builders)
+    part = replace(
+        settings,
+        steps=None if settings.steps is None else -(-settings.steps // many),
+        time_budget=None if settings.time_budget is None else settings.time_budget / many,
+    )
+    done: Ended = []
+    for name, build in builders:
+        used = time.monotonic() - start if start is not None and not done else 0.0
+        with Monitors(telling.progress, telling.log_dir, f"training {name}") as monitors:
+            plan, outcome = _train_one(name, build, plan, part, world, keeping, monitors, used)
+        done.append((name, outcome))
+        if outcome.reason == "interrupted":
+            break
+    return plan, done
 
 
 def _train_one(
@@ -125,29 +185,34 @@ def _train_one(
     plan: Plan,
     settings: Settings,
     world: World,
-    checkpoint: str | Path | None,
-    resume: bool,
+    keeping: Keeping,
     monitor: Monitor,
     used: float,
 ) -> tuple[Plan, Outcome]:
     """Train one network on top of the plan's model; the plan with the model that has it."""
     kept = None
-    if checkpoint is not None:
-        kept = Checkpoint(Path(checkpoint) / name, {**settings.to_json(), "plan": plan.settings(), "processes": world.size})
-        if resume:
+    if keeping.folder is not None:
+        kept = Checkpoint(keeping.folder / name, {**settings.to_json(), "plan": plan.settings(), "processes": world.size})
+        if keeping.resume:
             kept.load()  # refuse before a network is built
     seed_all(settings.seed)
     objective = build(plan)
-    outcome = run(objective, settings, world=world, checkpoint=kept, resume=resume, monitor=monitor, used=used)
+    outcome = run(objective, settings, world=world, checkpoint=kept, resume=keeping.resume, monitor=monitor, used=used)
     bundle = objective.export()
     about = {"networks": [*plan.start.manifest.provenance.get("networks", []), name], "family": plan.family.settings()}
-    trained = {"data": plan.data.fingerprint, "steps": outcome.step, "seed": settings.seed, "score": outcome.best["score"]}
+    trained = {
+        "data": plan.data.fingerprint,
+        "steps": outcome.step,
+        "seed": settings.seed,
+        "score": outcome.best["score"],
+        "ended": outcome.reason,
+    }
     provenance = {**plan.start.manifest.provenance, **bundle.manifest.provenance, **about, name: trained}
     sealed = replace(bundle, manifest=replace(bundle.manifest, provenance=provenance)).sealed()
     return replace(plan, start=Model(sealed)), outcome
 
 
-def _record(done: list[tuple[str, Outcome]], plan: Plan, data: TrainingData) -> dict[str, Any]:
+def record_of(done: Ended, plan: Plan) -> dict[str, Any]:
     """The run, as reports keep it."""
     return {
         "networks": [name for name, _ in done],
@@ -158,7 +223,7 @@ def _record(done: list[tuple[str, Outcome]], plan: Plan, data: TrainingData) -> 
         "notes": [note for _, outcome in done for note in outcome.notes],
         "best": {f"{name} {key}" if len(done) > 1 else key: v for name, outcome in done for key, v in outcome.best.items()},
         "history": {name: outcome.history for name, outcome in done},
-        "data": data.about,
+        "data": plan.data.about,
         "model": plan.start.id,
         "settings": plan.settings(),
     }
