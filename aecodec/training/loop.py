@@ -6,19 +6,19 @@ float weights ── best average ──> freeze ──> integer weights ── 
 import math
 import time
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
 from aecodec.errors import AecodecError
-from aecodec.training.average import Average, State, copied
+from aecodec.training.average import State
 from aecodec.training.checkpoint import Checkpoint, random_state, set_random_state, under_prefix, with_prefix
 from aecodec.training.config import Settings
 from aecodec.training.distributed import World
 from aecodec.training.divergence import DivergenceWatch
 from aecodec.training.interrupts import StopWish, stop_wish
+from aecodec.training.learner import Learner
 from aecodec.training.monitor import Monitor, Snapshot
 from aecodec.training.objective import SCORE, Objective
 from aecodec.training.schedule import Schedule
@@ -93,26 +93,13 @@ class _Trainer:
         self.watch = DivergenceWatch()
         self.rng = seed_all(settings.seed, world.rank)
         self.best: State = {}
-        self._adopt()
-        self.good = self._kept()
+        self.learner = Learner(objective, settings, world)
+        self.good = self.learner.kept()
         self.started = time.monotonic() - used
-
-    def _adopt(self) -> None:
-        """Take the module as it is now: at the start, and when freezing has changed it."""
-        module = self.objective.module.to(self.world.device)
-        trained = [p for p in module.parameters() if p.requires_grad]
-        groups = [
-            {"params": [p for p in trained if p.ndim >= 2], "weight_decay": self.settings.weight_decay},
-            {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
-        ]
-        self.optimizer = torch.optim.AdamW([g for g in groups if g["params"]], lr=self.settings.learning_rate)
-        self.average = Average(module, self.settings.average)
-        self.wrapped = self.world.wrapped(module)
-        self.watch.restart()
 
     @property
     def module(self) -> nn.Module:
-        return self.objective.module
+        return self.learner.module
 
     @property
     def progress(self) -> float:
@@ -138,17 +125,14 @@ class _Trainer:
         """One step of all processes, and what follows from it."""
         state = self.state
         rate = self.settings.learning_rate * self.schedule.factor(self.progress) * state.slow
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        loss, metrics, norm = self._gradients()
+        loss, metrics, norm = self.learner.gradients(self.rng)
         elapsed = time.monotonic() - self.started if self.world.main else 0.0
         total, wished, seconds = self.world.sums([loss, float(wish.wished), elapsed])
         mean = total / self.world.size
         if self.watch.diverged(mean if np.isfinite(norm) else float("nan")):
             self._go_back(mean)
             return
-        self.optimizer.step()
-        self.average.update(self.module)
+        self.learner.apply(rate)
         state.step, state.seconds = state.step + 1, seconds
         for name, value in metrics.items():
             state.metrics[name] = _FADE * state.metrics.get(name, value) + (1.0 - _FADE) * value
@@ -159,26 +143,13 @@ class _Trainer:
         if wished and not state.reason:
             state.reason = "interrupted"
 
-    def _gradients(self) -> tuple[float, dict[str, float], float]:
-        """Loss and metrics of this process's batch, and the norm of the gradients before they were clipped."""
-        batch = _moved(self.objective.batch(self.rng), self.world.device)
-        self.optimizer.zero_grad(set_to_none=True)
-        with torch.autocast(self.world.device.type, torch.bfloat16, enabled=self.world.device.type == "cuda"):
-            loss, metrics = self.wrapped(batch)
-        loss.backward()
-        norm = nn.utils.clip_grad_norm_(self.module.parameters(), self.settings.clip)
-        return float(loss.detach()), {name: float(value.detach()) for name, value in metrics.items()}, float(norm)
-
     def _validate(self) -> None:
         """Score the averaged weights on held-out data; keep them if they are the best, and the whole state if it is sound."""
         state, start = self.state, time.monotonic()
         figures: dict[str, float] = {}
         if self.world.main:
-            devices = [self.world.device] if self.world.device.type == "cuda" else []
-            with torch.random.fork_rng(devices), torch.no_grad(), self.average.applied(self.module):
-                self.module.eval()
+            with self.learner.averaged():
                 figures = {name: float(value) for name, value in self.objective.validate().items()}
-                self.module.train()
         score = self.world.from_main(figures.get(SCORE, float("nan")))
         took = self.world.from_main(time.monotonic() - start)
         share = took / (_SHARE * self.schedule.seconds) if self.schedule.seconds else 0.0
@@ -195,9 +166,8 @@ class _Trainer:
         state.stale = 0 if better else state.stale + 1
         if state.best_score is None or score < state.best_score:
             state.best_score, state.best_step, state.best = score, state.step, figures
-            with self.average.applied(self.module):
-                self.best = copied(self.module.state_dict())
-        self.good, state.good_step = self._kept(), state.step
+            self.best = self.learner.averaged_state()
+        self.good, state.good_step = self.learner.kept(), state.step
         if state.stale >= self.settings.patience:
             self._stop_early()
         self._save()
@@ -216,7 +186,7 @@ class _Trainer:
         """Return to the last good state with a lower learning rate; the third time is the last."""
         state = self.state
         state.returns += 1
-        self.good.restore(self.module, self.average, self.optimizer)
+        self.learner.restore(self.good)
         self.watch.row = 0
         if state.returns > _MOST_RETURNS:
             state.reason = "diverged"
@@ -232,8 +202,9 @@ class _Trainer:
         self.module.load_state_dict(self.best)
         self.objective.freeze()
         state.frozen, state.best_score, state.stale = True, None, 0
-        self._adopt()
-        self.good, state.good_step = self._kept(), state.step
+        self.learner.adopt()
+        self.watch.restart()
+        self.good, state.good_step = self.learner.kept(), state.step
         self._validate()
         if state.best_score is None:
             raise TrainingError(f"with integer weights the score is {state.validation[SCORE]}; use a lower learning rate")
@@ -258,9 +229,6 @@ class _Trainer:
         if self.state.history[-1]["step"] < self.state.step:
             self._validate()
 
-    def _kept(self) -> Kept:
-        return Kept.of(self.module, self.average, self.optimizer)
-
     def _note(self, text: str) -> None:
         self.state.notes.append(text)
         self._tell(float("nan"), 0.0, False, text)
@@ -283,8 +251,8 @@ class _Trainer:
         random = self.world.gathered(random_state(self.rng, self.world.device))
         if not self.world.main:
             return
-        state.losses, state.far, state.updates = list(self.watch.losses), self.watch.row, self.average.updates
-        tensors = with_prefix("best", self.best) | self._kept().tensors("now") | self.good.tensors("good")
+        state.losses, state.far, state.updates = list(self.watch.losses), self.watch.row, self.learner.average.updates
+        tensors = with_prefix("best", self.best) | self.learner.kept().tensors("now") | self.good.tensors("good")
         tensors |= {f"random.{rank}": part for rank, part in enumerate(random)}
         going_on = replace(state, reason="" if state.reason == "interrupted" else state.reason)
         self.checkpoint.save(tensors, {"state": going_on.to_json()})
@@ -298,26 +266,13 @@ class _Trainer:
         self.state = state = RunState.from_json(record["state"])
         if state.frozen:
             self.objective.freeze()
-            self._adopt()
+            self.learner.adopt()
         if state.steps_cut is not None or state.seconds_cut is not None:
             self.schedule = replace(self.schedule, steps=state.steps_cut, seconds=state.seconds_cut)
         self.best = under_prefix("best", tensors)
         self.good = Kept.from_tensors("good", tensors)
-        Kept.from_tensors("now", tensors).restore(self.module, self.average, self.optimizer)
-        self.average.updates = state.updates
+        self.learner.restore(Kept.from_tensors("now", tensors))
+        self.learner.average.updates = state.updates
         self.watch = DivergenceWatch(state.losses, state.far)
         set_random_state(self.rng, self.world.device, tensors[f"random.{self.world.rank}"])
         self.started = time.monotonic() - state.seconds
-
-
-def _moved(batch: Any, device: torch.device) -> Any:
-    """The same structure of tensors on another device."""
-    if isinstance(batch, torch.Tensor):
-        return batch.to(device, non_blocking=True)
-    if isinstance(batch, dict):
-        return {name: _moved(part, device) for name, part in batch.items()}
-    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
-        return type(batch)(*(_moved(part, device) for part in batch))
-    if isinstance(batch, (list, tuple)):
-        return type(batch)(_moved(part, device) for part in batch)
-    return batch
