@@ -104,10 +104,13 @@ class TileAutoencoder(nn.Module):
         Rates are those of latents with uniform noise, or, if `hard`, of the symbols, which then are 0 where the index is;
         the decoder sees symbols in either case. The first slice costs nothing here: its own predictor codes it.
         """
+        return self.code(self.encode(x, kind), kind, dead_zone, hard)
+
+    def code(self, y: Tensor, kind: Tensor, dead_zone: float = 0.0, hard: bool = False) -> Coded:
+        """The same of latents in steps (n, latents, rows, columns)."""
         shape = self.shape
-        y = self.encode(x, kind)
         known = round_through(y[:, : shape.first])
-        bits = x.new_zeros(len(x))
+        bits = y.new_zeros(len(y))
         symbols = []
         for prior, start, end in zip(self.priors, shape.ends, shape.ends[1:], strict=False):
             mean, index = prior(self.seen(known), kind)

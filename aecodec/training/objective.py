@@ -21,7 +21,10 @@ class Objective(Protocol):
     torch's default generator, and from nowhere else, so that a seed fixes a run.
     """
 
-    module: nn.Module  # all trained state; module(batch) -> (loss, metrics: dict of scalar tensors), so that DDP can wrap it
+    @property
+    def module(self) -> nn.Module:
+        """All trained state; module(batch) -> (loss, metrics: dict of scalar tensors), so that DDP can wrap it."""
+        ...
 
     def batch(self, rng: np.random.Generator) -> Any:
         """CPU tensors of one training step, alone or in tuples, lists and dicts."""

@@ -113,4 +113,10 @@ def builder_of(network: str | Builder) -> tuple[str, Builder]:
     return network, BUILDERS[network]
 
 
-BUILDERS: dict[str, Builder] = {}
+def _autoencoder(plan: Plan) -> Objective:
+    from aecodec.training.family_objective import FamilyObjective
+
+    return FamilyObjective(plan)
+
+
+BUILDERS: dict[str, Builder] = {"autoencoder": _autoencoder}

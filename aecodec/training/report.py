@@ -26,7 +26,8 @@ _DEFAULT_PSNR, _LEVEL = 40.0, 9
 
 @dataclass(frozen=True)
 class Point:
-    """One codec at one setting: bits per value of the held-out data, largest absolute error, PSNR in dB (None: no error)."""
+    """One codec at one setting: bits per value of the held-out data, largest absolute error, PSNR in dB over the channels'
+    value ranges (None: no error)."""
 
     setting: str
     bits: float
@@ -63,19 +64,20 @@ def measure(model: Model, closed: Model | None, data: TrainingData, fidelity: Fi
     pieces = held_out(data)
     values = sum(piece.size for piece in pieces)
     settings = _ladder(fidelity, data)
-    curves = [_coded("trained", model, pieces, settings)]
+    spans = spans_of(data)
+    curves = [_coded("trained", model, pieces, settings, spans)]
     if closed is not None:
-        curves.append(_coded("closed form", closed, pieces, settings))
+        curves.append(_coded("closed form", closed, pieces, settings, spans))
     if fidelity.allowed_errors(data.channels) is not None:
         for name, coder in bounded_peers().items():
             curve = Curve(name, [])
             for label, wanted, asked in settings:
                 errors = np.broadcast_to(np.asarray(wanted["max_error"], np.float64), (data.channels,))
                 results = [within_bounds(coder, piece, errors) for piece in pieces]
-                curve.points.append(replace(_point(label, pieces, results), asked=asked))
+                curve.points.append(replace(_point(label, pieces, results, spans), asked=asked))
             curves.append(curve)
     for name, coder in picture_peers(pieces[0]).items():
-        points = [_point(f"quality {q}", pieces, [coder(piece, q) for piece in pieces]) for q in QUALITIES]
+        points = [_point(f"quality {q}", pieces, [coder(piece, q) for piece in pieces], spans) for q in QUALITIES]
         curves.append(Curve(name, points))
     curves.append(Curve("zstd, lossless", [Point("level 19", 8.0 * sum(map(zstd_size, pieces)) / values, 0.0, None)]))
     return Report(curves, values, pieces[0].itemsize, run)
@@ -126,27 +128,33 @@ def _ladder(fidelity: Fidelity, data: TrainingData) -> list[tuple[str, dict[str,
     return [(f"{number + d:g} dB", {"psnr": number + d, "value_range": ranges}, d == 0.0) for d in _PSNRS if number + d > 0]
 
 
-def _coded(name: str, model: Model, pieces: list[np.ndarray], settings: list[tuple[str, dict[str, Any], bool]]) -> Curve:
+def _coded(
+    name: str, model: Model, pieces: list[np.ndarray], settings: list[tuple[str, dict[str, Any], bool]], spans: np.ndarray
+) -> Curve:
     points = []
     for label, fidelity, asked in settings:
         results = []
         for piece in pieces:
             packed = compress(piece, model, "tcyx", level=_LEVEL, embed_model=False, **fidelity)
             results.append((len(packed), decompress(packed, model=model)))
-        points.append(replace(_point(label, pieces, results), asked=asked))
+        points.append(replace(_point(label, pieces, results, spans), asked=asked))
     return Curve(name, points, len(model.stored))
 
 
-def _point(setting: str, pieces: list[np.ndarray], results: Sequence[tuple[int, np.ndarray]]) -> Point:
+def _point(setting: str, pieces: list[np.ndarray], results: Sequence[tuple[int, np.ndarray]], spans: np.ndarray) -> Point:
     values = sum(piece.size for piece in pieces)
     worst = squares = 0.0
-    low, high = min(float(piece.min()) for piece in pieces), max(float(piece.max()) for piece in pieces)
     for piece, (_, decoded) in zip(pieces, results, strict=True):
         error = piece.astype(np.float64) - decoded
-        worst, squares = max(worst, float(np.abs(error).max())), squares + float(np.square(error).sum())
-    span = 255.0 if pieces[0].dtype == np.uint8 else max(high - low, 1e-300)
-    psnr = None if squares == 0.0 else 20.0 * math.log10(span) - 10.0 * math.log10(squares / values)
+        worst = max(worst, float(np.abs(error).max()))
+        squares += float(np.square(error / spans[:, None, None]).sum())
+    psnr = None if worst == 0.0 else -10.0 * math.log10(squares / values)
     return Point(setting, 8.0 * sum(size for size, _ in results) / values, worst, psnr)
+
+
+def spans_of(data: TrainingData) -> np.ndarray:
+    """What PSNR is relative to: the value range of each channel, or 255."""
+    return np.full(data.channels, 255.0) if data.dtype == np.uint8 else np.maximum(data.high - data.low, 1e-300)
 
 
 def as_text(report: Report) -> str:
