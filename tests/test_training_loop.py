@@ -68,6 +68,7 @@ def test_time_that_is_used_already_counts():
 
 def test_without_better_scores_the_last_part_begins_early():
     outcome = run(LinearObjective(), settings(steps=100000, learning_rate=1e-9, validations=10000, patience=3))
+    assert outcome.reason == "early"
     assert outcome.step < 200
     assert "no better score since step" in outcome.notes[0]
     assert outcome.history[-1]["frozen"] == 1.0

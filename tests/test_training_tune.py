@@ -66,7 +66,7 @@ def test_other_settings_are_refused_by_name(tmp_path):
 
 
 def test_hopeless_trials_are_pruned(tmp_path):
-    found = tuned(tmp_path, trials=9, steps=40, ranges={"learning_rate": (1e-6, 3e-2)}, seed=1)
+    found = tuned(tmp_path, trials=7, steps=30, ranges={"learning_rate": (1e-6, 3e-2)}, seed=1)
     states = [t.state for t in found.trials]
     assert "pruned" in states
     assert states == sorted(states)

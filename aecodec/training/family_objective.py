@@ -22,13 +22,14 @@ _BATCH = 8  # crops
 _BASIS_CROPS, _EXAMPLES = 256, 16
 _HELD_VALUES = 1 << 19
 _HELD_STEPS = 4
+_LOG_VARIANCE = -3.0  # of steps, to begin with: little beside what quantization adds
 _FRAMES = 9  # of an example, for the predictor of the first slice
 
 Batch = tuple[Tensor, Tensor, Tensor]  # clean and seen maps (n, tile values, rows, columns) in units of the scale, steps (n,)
 
 
 class FamilyModule(nn.Module):
-    """The network, what its family adds, and the loss: bits a value, `weight` bits for a squared error of one step, the penalty."""
+    """The network, what its family adds, and the loss: bits a value, `weight` for a squared error of one step, the penalty."""
 
     def __init__(self, network: TileAutoencoder, steps: StepRange, family: Family, weight: float) -> None:
         super().__init__()
@@ -39,6 +40,8 @@ class FamilyModule(nn.Module):
         self.head = nn.Conv2d(network.shape.values, more, 1) if more else None
         if self.head is not None:
             nn.init.zeros_(self.head.weight)
+            assert self.head.bias is not None
+            nn.init.constant_(self.head.bias, _LOG_VARIANCE)
 
     def forward(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """(loss, metrics) of a batch."""
@@ -66,7 +69,7 @@ class FamilyObjective:
         self.flips = data.dtype == np.uint8 and layout.tile[0] == 1 and data.grid is None
         self.training, self.validation = (part.fitting(layout.window) for part in (data.training, data.validation))
         if not self.validation.pieces:
-            self.validation = Samples([self.validation_window()], data.validation.fill)
+            self.validation = Samples([self._padded()], data.validation.fill)
         examples = self._in_units(data.training.crops(np.random.default_rng([plan.seed, 5]), _BASIS_CROPS, layout.window))
         tiles = layout.maps(examples).transpose(0, 2, 3, 1).reshape(-1, layout.shape.values)
         order = layout.basis_order()
@@ -79,7 +82,7 @@ class FamilyObjective:
         held = self.validation.spread(layout.window, most)
         self.held = self._pair(held, np.random.default_rng([plan.seed, 6]))
 
-    def validation_window(self) -> np.ndarray:
+    def _padded(self) -> np.ndarray:
         """The largest validation piece, its edges repeated to the size of a crop."""
         piece = max(self.plan.data.validation.pieces, key=lambda p: p.size)
         sizes = (self.layout.window[0], piece.shape[1], *self.layout.window[1:])

@@ -113,13 +113,20 @@ class _Trainer:
                 raise TrainingError("the untrained network's score on held-out data is not finite; check the data and its scale")
         while not state.reason:
             if self.progress >= 1.0:
-                state.reason = "time" if self.schedule.steps is None or state.step < self.schedule.steps else "steps"
+                state.reason = self._end()
             elif not state.frozen and self.schedule.must_freeze(self.progress):
                 self._validate_newest()
                 self._freeze()
             else:
                 self._step(wish)
         return self._finish()
+
+    def _end(self) -> str:
+        """What the end that is reached is called."""
+        if self.state.steps_cut is not None or self.state.seconds_cut is not None:
+            return "early"
+        by_steps = self.schedule.steps is not None and self.state.step >= self.schedule.steps
+        return "steps" if by_steps else "time"
 
     def _step(self, wish: StopWish) -> None:
         """One step of all processes, and what follows from it."""

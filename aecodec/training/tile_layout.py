@@ -20,6 +20,7 @@ _MAP_TILES = (16, 64)  # of a crop: a side of a map, or the length of one of a s
 _GRAY_LEVELS = 256.0  # the value range in units of the scale, where no error bound is asked for
 _LARGEST = 6000.0  # latents in steps: what the format's limit leaves
 _REACH = 4.0  # from the step that is asked for, both ways
+_MOST_OF_ALL = 0.75  # of the values must be in pieces that a crop fits into
 _SLICES = (1 / 13, 1 / 3.76)  # of a tile's latents at which slices end, of three
 _WIDTH, _DEPTH = 64, 3
 
@@ -39,9 +40,7 @@ class TileLayout:
     def of(cls, plan: Plan) -> "TileLayout":
         """What the plan asks for, the rest by the data; UsageError if a tile does not fit."""
         data = plan.data
-        rows = min(piece.shape[2] for piece in data.training.pieces)
-        columns = min(piece.shape[3] for piece in data.training.pieces)
-        length = max(len(piece) for piece in data.training.pieces)
+        length, rows, columns = (_usual(data.training.pieces, axis) for axis in (0, 2, 3))
         tile = plan.tile or _tile(data.channels, (length, rows, columns))
         values = math.prod(tile)
         if tile[1] != data.channels or values > _MOST_TRAINED or values == data.channels:
@@ -71,6 +70,14 @@ class TileLayout:
         """Place in a tile of each value in the order of channels first."""
         t, c, y, x = self.tile
         return np.arange(math.prod(self.tile)).reshape(t, c, y * x).transpose(1, 0, 2).reshape(-1)
+
+
+def _usual(pieces: list[np.ndarray], axis: int) -> int:
+    """The largest size that pieces with most of all values have."""
+    ordered = sorted(pieces, key=lambda piece: -piece.shape[axis])
+    enough = _MOST_OF_ALL * sum(piece.size for piece in pieces)
+    held = np.cumsum([piece.size for piece in ordered])
+    return int(ordered[int(np.searchsorted(held, enough))].shape[axis])
 
 
 def _tile(channels: int, extent: Window) -> tuple[int, int, int, int]:
