@@ -31,7 +31,8 @@ KINDS = {
 def plan_of(axes, x, tile=None, family="vanilla", **fidelity):
     data = open_data(x, axes)
     asked, errors = allowed_errors(fidelity_from_options(**(fidelity or {"psnr": 40})), data)
-    return Plan(data, asked, errors, closed_form(data, errors, None, 0), family_of(family), tile=tile, width=8)
+    closed = closed_form(data, errors, None, 0)
+    return Plan(data, asked, errors, closed, closed, family_of(family), tile=tile, width=8)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -85,6 +85,36 @@ def test_a_resumed_run_returns_from_divergence_as_the_straight_one_does(tmp_path
     assert equal(weights(straight), weights(resumed))
 
 
+class Pooled(LinearObjective):
+    """Draws from a few batches that it keeps, and replaces them now and then."""
+
+    def __init__(self):
+        super().__init__()
+        self.pool, self.next = [], 0
+
+    def batch(self, rng):
+        if self.next % 5 == 0:
+            self.pool = [*self.pool[-3:], super().batch(rng)]
+        self.next += 1
+        return self.pool[int(rng.integers(len(self.pool)))]
+
+    def memory(self):
+        return {"next": torch.tensor(self.next), **{f"pool.{i}": part for i, part in enumerate(self.pool)}}
+
+    def recall(self, memory):
+        self.next = int(memory["next"])
+        self.pool = [memory[f"pool.{i}"] for i in range(len(memory) - 1)]
+
+
+def test_what_an_objective_remembers_is_in_the_checkpoint(tmp_path):
+    straight, cut, resumed = Pooled(), Pooled(), Pooled()
+    run(straight, settings())
+    run(cut, settings(), checkpoint=checkpoint(tmp_path, settings()), monitor=stop_at(33))
+    run(resumed, settings(), checkpoint=checkpoint(tmp_path, settings()))
+    assert resumed.drawn > 0
+    assert equal(weights(straight), weights(resumed))
+
+
 def test_a_finished_run_trains_no_more(tmp_path):
     objective, again = LinearObjective(), LinearObjective()
     run(objective, settings(), checkpoint=checkpoint(tmp_path, settings()))

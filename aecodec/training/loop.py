@@ -20,7 +20,7 @@ from aecodec.training.divergence import DivergenceWatch
 from aecodec.training.interrupts import StopWish, stop_wish
 from aecodec.training.learner import Learner
 from aecodec.training.monitor import Monitor, Snapshot
-from aecodec.training.objective import SCORE, Objective
+from aecodec.training.objective import SCORE, Objective, Remembering
 from aecodec.training.schedule import Schedule
 from aecodec.training.state import Kept, RunState
 
@@ -28,6 +28,7 @@ _SLOWER = 0.5
 _MOST_RETURNS = 3
 _BETTER = 1e-4  # what a score must fall by, as a share, to count against patience
 _FADE = 0.98  # of the running means that are shown
+_SMALL_MEMORY = 1 << 24  # bytes that every checkpoint may carry
 _SHARE = 0.1  # of the time that validation may take
 
 
@@ -220,7 +221,7 @@ class _Trainer:
         """The best integer weights. What comes after an interruption is not part of the run that may go on later."""
         state, reason = self.state, self.state.reason
         if reason == "interrupted":
-            self._save()
+            self._save(whole=True)
             self.checkpoint = None
         if reason != "diverged":
             self._validate_newest()
@@ -251,7 +252,8 @@ class _Trainer:
         )
         self.monitor(replace(about, best=state.best_score, fresh=fresh, note=note))
 
-    def _save(self) -> None:
+    def _save(self, whole: bool = False) -> None:
+        """Write the checkpoint; `whole`: with what the objective remembers, however much that is."""
         if self.checkpoint is None:
             return
         state = self.state
@@ -261,6 +263,10 @@ class _Trainer:
         state.losses, state.far, state.updates = list(self.watch.losses), self.watch.row, self.learner.average.updates
         tensors = with_prefix("best", self.best) | self.learner.kept().tensors("now") | self.good.tensors("good")
         tensors |= {f"random.{rank}": part for rank, part in enumerate(random)}
+        if isinstance(self.objective, Remembering) and self.world.size == 1:
+            memory = self.objective.memory()
+            if whole or sum(part.nbytes for part in memory.values()) <= _SMALL_MEMORY:
+                tensors |= with_prefix("memory", memory)
         going_on = replace(state, reason="" if state.reason == "interrupted" else state.reason)
         self.checkpoint.save(tensors, {"state": going_on.to_json()})
 
@@ -281,5 +287,8 @@ class _Trainer:
         self.learner.restore(Kept.from_tensors("now", tensors))
         self.learner.average.updates = state.updates
         self.watch = DivergenceWatch(state.losses, state.far)
+        memory = under_prefix("memory", tensors)
+        if memory and isinstance(self.objective, Remembering):
+            self.objective.recall(memory)
         set_random_state(self.rng, self.world.device, tensors[f"random.{self.world.rank}"])
         self.started = time.monotonic() - state.seconds

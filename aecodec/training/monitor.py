@@ -11,7 +11,7 @@ from typing import Any
 from aecodec.errors import require_extra
 
 _LINE_EVERY = 30.0  # seconds of the run
-_SHOWN = ("score", "rate", "distortion")
+_SHOWN = ("rate", "bits", "distortion")
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,13 @@
 """What a training loop and the thing it trains know of each other."""
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
 from aecodec.models.bundle import Bundle
 
-__all__ = ["SCORE", "Objective"]
+__all__ = ["SCORE", "Objective", "Remembering"]
 
 SCORE = "score"  # the one number of `validate` that decides: it is to fall
 
@@ -40,4 +40,21 @@ class Objective(Protocol):
 
     def export(self) -> Bundle:
         """The model, sealed and proven; called after `freeze`."""
+        ...
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """An objective whose batches depend on more than the rng: on samples that it made before, for instance.
+
+    What it remembers goes into the checkpoint of a run that is interrupted, so that it resumes exactly, and into all others
+    if it is small. A run that was killed, or one of several processes, may resume with a new memory.
+    """
+
+    def memory(self) -> dict[str, Tensor]:
+        """All of it, as CPU tensors."""
+        ...
+
+    def recall(self, memory: dict[str, Tensor]) -> None:
+        """Take up what `memory` gave."""
         ...

@@ -24,13 +24,14 @@ class Plan:
     """Handed to whoever builds an objective.
 
     `errors`: largest absolute error of each channel, float64, or None if no bound is asked for; 0.5 for lossless integers.
-    `start`: the model so far, the closed form at first. `tile`: (steps, channels, rows, columns). What is None is the
+    `closed`: the closed form. `start`: the model so far, that at first. `tile`: (steps, channels, rows, columns). What is None is the
     objective's to choose. `batch_size`: of this process.
     """
 
     data: TrainingData
     fidelity: Fidelity
     errors: np.ndarray | None
+    closed: Model
     start: Model
     family: Family
     seed: int = 0
@@ -119,4 +120,10 @@ def _autoencoder(plan: Plan) -> Objective:
     return FamilyObjective(plan)
 
 
-BUILDERS: dict[str, Builder] = {"autoencoder": _autoencoder}
+def _predictor(plan: Plan) -> Objective:
+    from aecodec.training.predictor_plan import planned_predictor
+
+    return planned_predictor(plan)
+
+
+BUILDERS: dict[str, Builder] = {"autoencoder": _autoencoder, "predictor": _predictor}  # in the order of their training

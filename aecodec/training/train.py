@@ -17,7 +17,7 @@ from aecodec.training.distributed import World, joined
 from aecodec.training.families import Family, family_of
 from aecodec.training.loop import Outcome, run, seed_all
 from aecodec.training.monitor import Monitor, Monitors
-from aecodec.training.plan import Builder, Plan, allowed_errors, builder_of, closed_form
+from aecodec.training.plan import BUILDERS, Builder, Plan, allowed_errors, builder_of, closed_form
 from aecodec.training.report import measure, write
 from aecodec.training.samples import Window
 
@@ -97,12 +97,11 @@ def train(
     with joined(device) as world:
         share = None if batch_size is None else world.share(batch_size)
         plan, builders = prepare(data, axes, family, networks, tile, seed, validation, missing, fidelity, batch_size=share, **shape)
-        closed = plan.start
         told = Telling(progress if world.main else False, log_dir if world.main else None)
         keeping = Keeping(None if checkpoint is None else Path(checkpoint), resume)
         plan, done = train_networks(plan, builders, settings, world, keeping, told, start)
         if report is not None and world.main:
-            write(measure(plan.start, closed, plan.data, plan.fidelity, record_of(done, plan)), report)
+            write(measure(plan.start, plan.closed, plan.data, plan.fidelity, record_of(done, plan)), report)
         return plan.start
 
 
@@ -141,12 +140,14 @@ def prepare(
     asked, kind = fidelity_from_options(**fidelity), family_of(family)
     four = None if tile is None else _tile(tile)
     builders = [builder_of(network) for network in networks or ()]
+    order = list(BUILDERS)
+    builders.sort(key=lambda named: order.index(named[0]) if named[0] in order else len(order))
     window: Window = (1, 1, 1) if four is None else (four[0], four[2], four[3])
     samples = open_data(data, axes, window=window, validation=validation, seed=seed, missing=missing)
     asked, errors = allowed_errors(asked, samples)
     builders = builders or [builder_of("predictor" if errors is not None else "autoencoder")]
     closed = closed_form(samples, errors, four, seed)
-    return Plan(samples, asked, errors, closed, kind, seed, four, **shape), builders
+    return Plan(samples, asked, errors, closed, closed, kind, seed, four, **shape), builders
 
 
 def train_networks(

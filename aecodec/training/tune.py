@@ -110,7 +110,7 @@ def tune(
     length = replace(settings, steps=None, time_budget=parse_duration(final_budget))
     model, done, final = search.final(best, length)
     if report is not None:
-        write(measure(model, plan.start, plan.data, plan.fidelity, record_of(done, final)), report)
+        write(measure(model, plan.closed, plan.data, plan.fidelity, record_of(done, final)), report)
     return Tuned(results, best, model)
 
 
