@@ -24,8 +24,8 @@ class Plan:
     """Handed to whoever builds an objective.
 
     `errors`: largest absolute error of each channel, float64, or None if no bound is asked for; 0.5 for lossless integers.
-    `closed`: the closed form. `start`: the model so far, that at first. `tile`: (steps, channels, rows, columns). What is None is the
-    objective's to choose. `batch_size`: of this process.
+    `closed`: the closed form. `start`: the model so far, that at first. `tile`: (steps, channels, rows, columns). What is None
+    is the objective's to choose. `batch_size`: of this process.
     """
 
     data: TrainingData
