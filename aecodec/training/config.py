@@ -30,10 +30,10 @@ class Settings:
     weight_decay: float = 1e-4
     warmup: float = 0.02
     clip: float = 1.0
-    average: float = 0.999
+    average: float = 0.998
     frozen: float = 0.2
     validations: int = 40
-    patience: int = 10
+    patience: int = 16
     seed: int = 0
     device: str = "auto"
 

@@ -23,6 +23,7 @@ _BASIS_CROPS, _EXAMPLES = 256, 16
 _HELD_VALUES = 1 << 19
 _HELD_STEPS = 4
 _LOG_VARIANCE = -3.0  # of steps, to begin with: little beside what quantization adds
+_LINEAR_PACE = 0.1
 _FRAMES = 9  # of an example, for the predictor of the first slice
 
 Batch = tuple[Tensor, Tensor, Tensor]  # clean and seen maps (n, tile values, rows, columns) in units of the scale, steps (n,)
@@ -116,6 +117,10 @@ class FamilyObjective:
         freeze_all(self.module.network.decoder)
         freeze_all(self.module.network.priors)
         self.module.hard = True
+
+    def pace(self, name: str) -> float:
+        """The linear maps, which the KLT begins, learn slowly."""
+        return _LINEAR_PACE if name in ("network.analysis", "network.synthesis") else 1.0
 
     def export(self) -> Bundle:
         """The bundle, sealed and proven."""

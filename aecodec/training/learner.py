@@ -11,7 +11,7 @@ from torch import nn
 from aecodec.training.average import Average, State, copied
 from aecodec.training.config import Settings
 from aecodec.training.distributed import World
-from aecodec.training.objective import Objective
+from aecodec.training.objective import Objective, Paced
 from aecodec.training.state import Kept
 
 
@@ -25,12 +25,15 @@ class Learner:
     def adopt(self) -> None:
         """Take the module as it is now: at the start, and when freezing has changed it."""
         module = self.objective.module.to(self.world.device)
-        trained = [p for p in module.parameters() if p.requires_grad]
-        groups = [
-            {"params": [p for p in trained if p.ndim >= 2], "weight_decay": self.settings.weight_decay},
-            {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
-        ]
-        self.optimizer = torch.optim.AdamW([g for g in groups if g["params"]], lr=self.settings.learning_rate)
+        pace = self.objective.pace if isinstance(self.objective, Paced) else lambda name: 1.0
+        groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+        for name, parameter in module.named_parameters():
+            if parameter.requires_grad:
+                groups.setdefault((pace(name), parameter.ndim >= 2), []).append(parameter)
+        self.paces = [rate for rate, _ in groups]
+        decays = [self.settings.weight_decay if decays else 0.0 for _, decays in groups]
+        made = [{"params": found, "weight_decay": decay} for found, decay in zip(groups.values(), decays, strict=True)]
+        self.optimizer = torch.optim.AdamW(made, lr=self.settings.learning_rate)
         self.average = Average(module, self.settings.average)
         self.wrapped = self.world.wrapped(module)
 
@@ -51,8 +54,8 @@ class Learner:
 
     def apply(self, rate: float) -> None:
         """Move the weights along their gradients."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        for group, pace in zip(self.optimizer.param_groups, self.paces, strict=True):
+            group["lr"] = rate * pace
         self.optimizer.step()
         self.average.update(self.module)
 

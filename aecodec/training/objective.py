@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from aecodec.models.bundle import Bundle
 
-__all__ = ["SCORE", "Objective", "Remembering"]
+__all__ = ["SCORE", "Objective", "Paced", "Remembering"]
 
 SCORE = "score"  # the one number of `validate` that decides: it is to fall
 
@@ -57,4 +57,13 @@ class Remembering(Protocol):
 
     def recall(self, memory: dict[str, Tensor]) -> None:
         """Take up what `memory` gave."""
+        ...
+
+
+@runtime_checkable
+class Paced(Protocol):
+    """An objective some of whose parameters learn more slowly than others: those that begin near to where they belong."""
+
+    def pace(self, name: str) -> float:
+        """What the learning rate is multiplied by for the module's parameter of this name."""
         ...

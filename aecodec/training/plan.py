@@ -127,3 +127,4 @@ def _predictor(plan: Plan) -> Objective:
 
 
 BUILDERS: dict[str, Builder] = {"autoencoder": _autoencoder, "predictor": _predictor}  # in the order of their training
+RATES = {"autoencoder": 1.5e-3, "predictor": 4e-3}  # peak learning rates; 1e-3 for others

@@ -17,7 +17,7 @@ from aecodec.training.distributed import World, joined
 from aecodec.training.families import Family, family_of
 from aecodec.training.loop import Outcome, run, seed_all
 from aecodec.training.monitor import Monitor, Monitors
-from aecodec.training.plan import BUILDERS, Builder, Plan, allowed_errors, builder_of, closed_form
+from aecodec.training.plan import BUILDERS, RATES, Builder, Plan, allowed_errors, builder_of, closed_form
 from aecodec.training.report import measure, write
 from aecodec.training.samples import Window
 
@@ -63,7 +63,7 @@ def train(
         time_budget: "10m", "2h" or seconds, of training; 10 minutes if neither it nor `steps` is given.
         steps: of training; with both, what is used up first ends it.
         batch_size: of all processes together.
-        learning_rate: the peak.
+        learning_rate: the peak; None: what has served each network.
         distortion_weight: bits that an autoencoder gives for a squared error of one step.
         seed: of all that is random; on one CPU thread it fixes the model.
         validation: the share of the data that is held out.
@@ -91,7 +91,6 @@ def train(
         time_budget=None if time_budget is None else parse_duration(time_budget),
         seed=seed,
         device=device,
-        learning_rate=Settings.learning_rate if learning_rate is None else learning_rate,
     )
     shape = {"width": width, "depth": depth, "latents": latents, "distortion_weight": distortion_weight}
     with joined(device) as world:
@@ -99,7 +98,7 @@ def train(
         plan, builders = prepare(data, axes, family, networks, tile, seed, validation, missing, fidelity, batch_size=share, **shape)
         told = Telling(progress if world.main else False, log_dir if world.main else None)
         keeping = Keeping(None if checkpoint is None else Path(checkpoint), resume)
-        plan, done = train_networks(plan, builders, settings, world, keeping, told, start)
+        plan, done = train_networks(plan, builders, settings, learning_rate, world, keeping, told, start)
         if report is not None and world.main:
             write(measure(plan.start, plan.closed, plan.data, plan.fidelity, record_of(done, plan)), report)
         return plan.start
@@ -154,6 +153,7 @@ def train_networks(
     plan: Plan,
     builders: list[tuple[str, Builder]],
     settings: Settings,
+    learning_rate: float | None,
     world: World,
     keeping: Keeping,
     telling: Telling,
@@ -171,9 +171,10 @@ def train_networks(
     )
     done: Ended = []
     for name, build in builders:
+        rate = RATES.get(name, settings.learning_rate) if learning_rate is None else learning_rate
         used = time.monotonic() - start if start is not None and not done else 0.0
         with Monitors(telling.progress, telling.log_dir, f"training {name}") as monitors:
-            plan, outcome = _train_one(name, build, plan, part, world, keeping, monitors, used)
+            plan, outcome = _train_one(name, build, plan, replace(part, learning_rate=rate), world, keeping, monitors, used)
         done.append((name, outcome))
         if outcome.reason == "interrupted":
             break

@@ -207,9 +207,9 @@ class _Search:
 
     def _run(self, values: dict[str, float], settings: Settings, progress: bool | Monitor, keeping: Keeping) -> tuple[Plan, Ended]:
         shape: dict[str, Any] = {name: value for name, value in values.items() if name != "learning_rate"}
-        rate = values.get("learning_rate", settings.learning_rate)
+        rate = values.get("learning_rate")
         plan = replace(self.plan, **shape)
-        return train_networks(plan, self.builders, replace(settings, learning_rate=rate), World(), keeping, Telling(progress))
+        return train_networks(plan, self.builders, settings, rate, World(), keeping, Telling(progress))
 
     def _proposed(self, trial: Trial, name: str) -> float:
         low, high = self.ranges[name]
