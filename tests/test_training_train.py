@@ -166,6 +166,7 @@ def test_fidelities_say_which_networks_and_what_error():
         ({"time_budget": "soon"}, "not a duration"),
         ({"steps": 0}, "steps=0 must be 1 or more"),
         ({"max_error": 0.1, "psnr": 40}, "two fidelities at once"),
+        ({"networks": ["predictor"], "max_error": 0.1, "device": "cuda"}, "predictors are trained on the CPU"),
     ],
 )
 def test_bad_settings_are_one_clear_error(changes, message):

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+_EARLY = 50.0
 State = dict[str, torch.Tensor]
 
 
@@ -29,9 +30,9 @@ class Average:
 
     @torch.no_grad()
     def update(self, module: nn.Module) -> None:
-        """Take in the weights of now; early ones fade faster."""
+        """Take in the weights of now; early on, an average spans the latest fiftieth of all steps."""
         self.updates += 1
-        decay = min(self.decay, self.updates / (10.0 + self.updates))
+        decay = min(self.decay, self.updates / (_EARLY + self.updates))
         for name, parameter in module.named_parameters():
             self.parameters[name].lerp_(parameter, 1.0 - decay)
 

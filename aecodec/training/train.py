@@ -93,9 +93,9 @@ def train(
         device=device,
     )
     shape = {"width": width, "depth": depth, "latents": latents, "distortion_weight": distortion_weight}
-    with joined(device) as world:
-        share = None if batch_size is None else world.share(batch_size)
-        plan, builders = prepare(data, axes, family, networks, tile, seed, validation, missing, fidelity, batch_size=share, **shape)
+    plan, builders = prepare(data, axes, family, networks, tile, seed, validation, missing, fidelity, **shape)
+    with joined(device_of(device, builders)) as world:
+        plan = replace(plan, batch_size=None if batch_size is None else world.share(batch_size))
         told = Telling(progress if world.main else False, log_dir if world.main else None)
         keeping = Keeping(None if checkpoint is None else Path(checkpoint), resume)
         plan, done = train_networks(plan, builders, settings, learning_rate, world, keeping, told, start)
@@ -147,6 +147,15 @@ def prepare(
     builders = builders or [builder_of("predictor" if errors is not None else "autoencoder")]
     closed = closed_form(samples, errors, four, seed)
     return Plan(samples, asked, errors, closed, closed, kind, seed, four, **shape), builders
+
+
+def device_of(device: str, builders: list[tuple[str, Builder]]) -> str:
+    """Where to train: predictors code samples on the way, by numpy, and stay on the CPU."""
+    if any(name == "predictor" for name, _ in builders):
+        if device == "cuda":
+            raise UsageError("predictors are trained on the CPU; use device='cpu' or 'auto'")
+        return "cpu"
+    return device
 
 
 def train_networks(

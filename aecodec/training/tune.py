@@ -18,12 +18,12 @@ from aecodec.api.options import FidelityOptions
 from aecodec.codec.model import Model
 from aecodec.errors import UsageError
 from aecodec.training.config import Settings, differences, parse_duration
-from aecodec.training.distributed import World
+from aecodec.training.distributed import World, joined
 from aecodec.training.families import Family
 from aecodec.training.monitor import Monitor, Monitors, Snapshot
 from aecodec.training.plan import Builder, Plan
 from aecodec.training.report import asked_fidelity, bits_per_value, held_out, measure, write
-from aecodec.training.train import Ended, Keeping, Telling, prepare, record_of, train_networks
+from aecodec.training.train import Ended, Keeping, Telling, device_of, prepare, record_of, train_networks
 
 DATABASE, STUDY = "tune.db", "aecodec"
 RANGES: dict[str, tuple[float, float]] = {
@@ -100,15 +100,18 @@ def tune(
     settings = Settings(steps=steps, time_budget=seconds, seed=seed, device=device)
     plan, builders = prepare(data, axes, family, networks, tile, seed, validation, missing, fidelity, batch_size=batch_size)
     chosen = checked_ranges(ranges, [name for name, _ in builders])
-    search = _Search(plan, builders, settings, chosen, Path(folder), progress)
-    while search.finished < trials and search.one():
-        pass
-    results = search.results()
-    best = results[0].settings if results and results[0].bits is not None else {}
-    if final_budget is None or not best or search.interrupted:
-        return Tuned(results, best)
-    length = replace(settings, steps=None, time_budget=parse_duration(final_budget))
-    model, done, final = search.final(best, length)
+    with joined(device_of(device, builders)) as world:
+        if world.size > 1:
+            raise UsageError(f"a search runs in one process, not {world.size}; start it without torchrun")
+        search = _Search(plan, builders, settings, chosen, Path(folder), progress, world)
+        while search.finished < trials and search.one():
+            pass
+        results = search.results()
+        best = results[0].settings if results and results[0].bits is not None else {}
+        if final_budget is None or not best or search.interrupted:
+            return Tuned(results, best)
+        length = replace(settings, steps=None, time_budget=parse_duration(final_budget))
+        model, done, final = search.final(best, length)
     if report is not None:
         write(measure(model, plan.closed, plan.data, plan.fidelity, record_of(done, final)), report)
     return Tuned(results, best, model)
@@ -140,8 +143,9 @@ class _Search:
         ranges: dict[str, tuple[float, float]],
         folder: Path,
         progress: bool | Monitor,
+        world: World,
     ) -> None:
-        self.plan, self.builders, self.settings, self.ranges = plan, builders, settings, ranges
+        self.plan, self.builders, self.settings, self.ranges, self.world = plan, builders, settings, ranges, world
         self.folder, self.progress, self.interrupted = folder, progress, False
         self.pieces = held_out(plan.data)
         self.study = self._opened()
@@ -209,7 +213,7 @@ class _Search:
         shape: dict[str, Any] = {name: value for name, value in values.items() if name != "learning_rate"}
         rate = values.get("learning_rate")
         plan = replace(self.plan, **shape)
-        return train_networks(plan, self.builders, settings, rate, World(), keeping, Telling(progress))
+        return train_networks(plan, self.builders, settings, rate, self.world, keeping, Telling(progress))
 
     def _proposed(self, trial: Trial, name: str) -> float:
         low, high = self.ranges[name]
