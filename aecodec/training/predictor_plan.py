@@ -21,9 +21,12 @@ def planned_predictor(plan: Plan) -> PredictorObjective:
             "a predictor needs an error bound: give max_error or max_range_error, or lossless=True for integers; "
             'or train networks=("autoencoder",)'
         )
+    if plan.batch_size is not None:
+        raise UsageError(f"batch_size={plan.batch_size}: predictors choose their batches themselves; leave it out")
     pieces, held = plan.data.training.pieces, plan.data.validation.pieces
     usual = SERIES_SHAPE if all(piece.shape[2] == 1 for piece in pieces) else FIELD_SHAPE
-    width, depth = plan.width or usual.width, plan.depth or len(usual.kernels)
+    width = usual.width if plan.width is None else plan.width
+    depth = len(usual.kernels) if plan.depth is None else plan.depth
     if not (1 <= width <= 256 and 1 <= depth <= 16):
         raise UsageError(f"width={width} must be 1 to 256, depth={depth} 1 to 16")
     kernels = (usual.kernels + usual.kernels[-1:] * depth)[:depth]

@@ -118,7 +118,8 @@ def _steps(plan: Plan, least: float) -> StepRange:
 def _shape(plan: Plan, tile: tuple[int, int, int, int], steps: StepRange) -> NetworkShape:
     """Slices of latents of falling variance, and networks of `width`; `depth` is the number of slices after the first."""
     values, first = math.prod(tile), tile[1]
-    latents, width, depth = plan.latents or values, plan.width or _WIDTH, plan.depth or _DEPTH
+    latents = values if plan.latents is None else plan.latents
+    width, depth = _WIDTH if plan.width is None else plan.width, _DEPTH if plan.depth is None else plan.depth
     if not first < latents <= values:
         raise UsageError(f"latents={latents} must be more than {first}, the channels, and at most {values}, the values of a tile")
     if not (4 <= width <= 1024 and 1 <= depth <= 8):
