@@ -10,8 +10,8 @@ from aecodec.errors import UsageError
 from aecodec.training import train
 
 
-def fields(count=16, seed=0):
-    noise = np.random.default_rng(seed).normal(size=(count, 2, 20, 24))
+def fields(count=10, seed=0):
+    noise = np.random.default_rng(seed).normal(size=(count, 2, 12, 16))
     return (noise.cumsum(0).cumsum(-1).cumsum(-2)).astype(np.float32)
 
 
@@ -37,12 +37,12 @@ def test_integers_without_a_fidelity_are_lossless_and_predicted():
 
 
 def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path):
-    straight = trained(fields(), steps=20)
-    stop = lambda shot: signal.raise_signal(signal.SIGINT) if shot.step == 9 else None  # noqa: E731
-    half = trained(fields(), steps=20, checkpoint=tmp_path, progress=stop)
+    straight = trained(fields(), steps=12)
+    stop = lambda shot: signal.raise_signal(signal.SIGINT) if shot.step == 5 else None  # noqa: E731
+    half = trained(fields(), steps=12, checkpoint=tmp_path, progress=stop)
     assert half.manifest.provenance["predictor"]["ended"] == "interrupted"
     assert half.id != straight.id
-    assert trained(fields(), steps=20, checkpoint=tmp_path).bundle.predictor == straight.bundle.predictor
+    assert trained(fields(), steps=12, checkpoint=tmp_path).bundle.predictor == straight.bundle.predictor
 
 
 def test_values_that_are_not_finite_are_left_out_if_asked():

@@ -10,6 +10,7 @@ from typing import Any
 from aecodec.errors import UsageError
 
 DEFAULT_BUDGET = 600.0  # seconds, where neither steps nor time are given
+_FEWEST_STEPS = 4  # between validations
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhd])+")
 
@@ -29,7 +30,7 @@ class Settings:
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     warmup: float = 0.02
-    clip: float = 1.0
+    clip: float = 2.0
     average: float = 0.998
     frozen: float = 0.2
     validations: int = 40
@@ -55,6 +56,11 @@ class Settings:
         for rule, holds in checks.items():
             if not holds:
                 raise UsageError(rule)
+
+    @property
+    def often(self) -> int:
+        """Validations of a run of full length, of which there are no more than one in a few steps."""
+        return self.validations if self.steps is None else max(1, min(self.validations, self.steps // _FEWEST_STEPS))
 
     def to_json(self) -> dict[str, Any]:
         """As checkpoints and reports keep it."""

@@ -85,9 +85,12 @@ class Learner:
 
 
 def _moved(batch: Any, device: torch.device) -> Any:
-    """The same structure of tensors on another device."""
+    """The same structure of tensors on another device, or in memory of torch's own.
+
+    What comes from numpy or a file may begin anywhere, and the order in which MKL adds up depends on that.
+    """
     if isinstance(batch, torch.Tensor):
-        return batch.to(device, non_blocking=True)
+        return batch.clone() if device.type == "cpu" else batch.to(device, non_blocking=True)
     if isinstance(batch, dict):
         return {name: _moved(part, device) for name, part in batch.items()}
     if isinstance(batch, tuple) and hasattr(batch, "_fields"):

@@ -161,7 +161,7 @@ class _Trainer:
         score = self.world.from_main(figures.get(SCORE, float("nan")))
         took = self.world.from_main(time.monotonic() - start)
         share = took / (_SHARE * self.schedule.seconds) if self.schedule.seconds else 0.0
-        often = self.settings.validations
+        often = self.settings.often
         on_time = (math.floor(self.progress * often + 1e-6) + 1) / often - 1e-9
         state.next_validation = max(on_time, self.progress + min(0.2, share))
         figures[SCORE] = score
