@@ -84,6 +84,7 @@ def joined(device: str = "auto") -> Iterator[World]:
     dist.init_process_group("nccl" if cuda else "gloo")
     try:
         yield World(dist.get_rank(), dist.get_world_size(), _device(cuda))
+        dist.barrier()  # none leaves while another still talks to it
     finally:
         dist.destroy_process_group()
 
