@@ -13,8 +13,9 @@ import aecodec
 from aecodec.errors import UsageError
 from aecodec.training.config import Settings, parse_duration
 from aecodec.training.divergence import DivergenceWatch
-from aecodec.training.loop import TrainingError, run
+from aecodec.training.loop import run
 from aecodec.training.monitor import Monitors
+from aecodec.training.outcome import TrainingError
 from aecodec.training.schedule import Schedule
 
 

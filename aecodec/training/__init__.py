@@ -15,9 +15,9 @@ for _module in ("torch", "safetensors"):
 
 from aecodec.training.data import TrainingData, open_data  # noqa: E402  # after the check, whose message is the better one
 from aecodec.training.families import Denoising, Sparse, Variational  # noqa: E402
-from aecodec.training.loop import Outcome, TrainingError  # noqa: E402
 from aecodec.training.monitor import Snapshot  # noqa: E402
 from aecodec.training.objective import Objective  # noqa: E402
+from aecodec.training.outcome import Outcome, TrainingError  # noqa: E402
 from aecodec.training.plan import Plan  # noqa: E402
 from aecodec.training.train import train  # noqa: E402
 

@@ -5,13 +5,11 @@ float weights ── best average ──> freeze ──> integer weights ── 
 
 import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-import torch
 from torch import nn
 
-from aecodec.errors import AecodecError
 from aecodec.training.average import State
 from aecodec.training.checkpoint import Checkpoint, random_state, set_random_state, under_prefix, with_prefix
 from aecodec.training.config import Settings
@@ -21,6 +19,7 @@ from aecodec.training.interrupts import StopWish, stop_wish
 from aecodec.training.learner import Learner
 from aecodec.training.monitor import Monitor, Snapshot
 from aecodec.training.objective import SCORE, Objective, Remembering
+from aecodec.training.outcome import Outcome, TrainingError, seed_all
 from aecodec.training.schedule import Schedule
 from aecodec.training.state import Kept, RunState
 
@@ -30,30 +29,6 @@ _BETTER = 1e-4  # what a score must fall by, as a share, to count against patien
 _FADE = 0.98  # of the running means that are shown
 _SMALL_MEMORY = 1 << 24  # bytes that every checkpoint may carry
 _SHARE = 0.1  # of the time that validation may take
-
-
-class TrainingError(AecodecError):
-    """A run that leaves nothing usable: change the learning rate or the data."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a run ended. `reason`: "steps", "time", "early", "diverged" or "interrupted"; `best`: the validation of the weights that
-    the module now has; `history`: every validation, with its step and seconds; `notes`: what happened out of the ordinary.
-    """
-
-    reason: str
-    step: int
-    seconds: float
-    best: dict[str, float]
-    history: list[dict[str, float]]
-    notes: list[str]
-
-
-def seed_all(seed: int, rank: int = 0) -> np.random.Generator:
-    """Seed torch, and give the generator that batches are drawn with; each process of a run has its own."""
-    torch.manual_seed(int(np.random.SeedSequence([seed, rank]).generate_state(1, np.uint64)[0] >> 1))
-    return np.random.default_rng([seed, rank])
 
 
 def run(

@@ -8,18 +8,16 @@ from typing import Any, Literal, Unpack
 
 from aecodec.api.options import FidelityOptions
 from aecodec.codec.model import Model
-from aecodec.errors import UsageError
-from aecodec.fidelity import fidelity_from_options
 from aecodec.training.checkpoint import Checkpoint
 from aecodec.training.config import DEFAULT_BUDGET, Settings, parse_duration
-from aecodec.training.data import open_data
 from aecodec.training.distributed import World, joined
-from aecodec.training.families import Family, family_of
-from aecodec.training.loop import Outcome, run, seed_all
+from aecodec.training.families import Family
+from aecodec.training.loop import run
 from aecodec.training.monitor import Monitor, Monitors
-from aecodec.training.plan import BUILDERS, RATES, Builder, Plan, allowed_errors, builder_of, closed_form
+from aecodec.training.outcome import Outcome, seed_all
+from aecodec.training.plan import RATES, Builder, Plan
+from aecodec.training.prepare import device_of, prepare
 from aecodec.training.report import measure, write
-from aecodec.training.samples import Window
 
 
 def train(
@@ -123,41 +121,6 @@ class Telling:
 Ended = list[tuple[str, Outcome]]
 
 
-def prepare(
-    data: Any,
-    axes: str | None,
-    family: str | Family,
-    networks: Sequence[str | Builder] | None,
-    tile: Sequence[int] | None,
-    seed: int,
-    validation: float,
-    missing: Literal["refuse", "fill"],
-    fidelity: FidelityOptions,
-    **shape: Any,
-) -> tuple[Plan, list[tuple[str, Builder]]]:
-    """Open the data, fit the closed form and choose the networks; `shape`: other fields of the plan."""
-    asked, kind = fidelity_from_options(**fidelity), family_of(family)
-    four = None if tile is None else _tile(tile)
-    builders = [builder_of(network) for network in networks or ()]
-    order = list(BUILDERS)
-    builders.sort(key=lambda named: order.index(named[0]) if named[0] in order else len(order))
-    window: Window = (1, 1, 1) if four is None else (four[0], four[2], four[3])
-    samples = open_data(data, axes, window=window, validation=validation, seed=seed, missing=missing)
-    asked, errors = allowed_errors(asked, samples)
-    builders = builders or [builder_of("predictor" if errors is not None else "autoencoder")]
-    closed = closed_form(samples, errors, four, seed)
-    return Plan(samples, asked, errors, closed, closed, kind, seed, four, **shape), builders
-
-
-def device_of(device: str, builders: list[tuple[str, Builder]]) -> str:
-    """Where to train: predictors code samples on the way, by numpy, and stay on the CPU."""
-    if any(name == "predictor" for name, _ in builders):
-        if device == "cuda":
-            raise UsageError("predictors are trained on the CPU; use device='cpu' or 'auto'")
-        return "cpu"
-    return device
-
-
 def train_networks(
     plan: Plan,
     builders: list[tuple[str, Builder]],
@@ -182,7 +145,8 @@ def train_networks(
     for name, build in builders:
         rate = RATES.get(name, settings.learning_rate) if learning_rate is None else learning_rate
         used = time.monotonic() - start if start is not None and not done else 0.0
-        with Monitors(telling.progress, telling.log_dir, f"training {name}") as monitors:
+        log = None if telling.log_dir is None else Path(telling.log_dir) / name
+        with Monitors(telling.progress, log, f"training {name}") as monitors:
             plan, outcome = _train_one(name, build, plan, replace(part, learning_rate=rate), world, keeping, monitors, used)
         done.append((name, outcome))
         if outcome.reason == "interrupted":
@@ -247,10 +211,3 @@ _ENDS = {
     "diverged": "stopped by divergence",
     "interrupted": "interrupted",
 }
-
-
-def _tile(tile: Sequence[int]) -> tuple[int, int, int, int]:
-    if len(tile) != 4 or any(int(n) < 1 for n in tile):
-        raise UsageError(f"tile={tuple(tile)} must be four sizes of 1 or more: steps, channels, rows, columns")
-    a, b, c, d = (int(n) for n in tile)
-    return a, b, c, d

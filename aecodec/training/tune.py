@@ -22,8 +22,9 @@ from aecodec.training.distributed import World, joined
 from aecodec.training.families import Family
 from aecodec.training.monitor import Monitor, Monitors, Snapshot
 from aecodec.training.plan import Builder, Plan
+from aecodec.training.prepare import device_of, prepare
 from aecodec.training.report import asked_fidelity, bits_per_value, held_out, measure, write
-from aecodec.training.train import Ended, Keeping, Telling, device_of, prepare, record_of, train_networks
+from aecodec.training.train import Ended, Keeping, Telling, record_of, train_networks
 
 DATABASE, STUDY = "tune.db", "aecodec"
 RANGES: dict[str, tuple[float, float]] = {
