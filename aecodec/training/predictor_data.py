@@ -215,3 +215,28 @@ class Pool:
         weights = np.array([sample.bits for sample in samples])
         chosen = rng.choice(len(samples), _GROUPS, p=weights / weights.sum())
         return [samples[int(i)].group(rng) for i in chosen]
+
+    def memory(self) -> dict[str, Tensor]:
+        """All of it, for a checkpoint."""
+        found = {"drawn": torch.tensor(self._drawn), "crops": torch.tensor(len(self._held))}
+        for i, crop in enumerate(self._held):
+            for j, sample in enumerate(crop):
+                for name, value in vars(sample).items():
+                    exact = torch.float64 if isinstance(value, float) else None
+                    found[f"{i}.{j}.{name}"] = torch.as_tensor(value, dtype=exact)
+        return found
+
+    def recall(self, memory: dict[str, Tensor]) -> None:
+        """The inverse of `memory`."""
+        self._drawn = int(memory["drawn"])
+        crops: list[dict[int, dict[str, Tensor]]] = [{} for _ in range(int(memory["crops"]))]
+        for name, tensor in memory.items():
+            if "." in name:
+                crop, number, field = name.split(".")
+                crops[int(crop)].setdefault(int(number), {})[field] = tensor
+        self._held = [[_recalled(crop[number]) for number in sorted(crop)] for crop in crops]
+
+
+def _recalled(parts: dict[str, Tensor]) -> PhaseSample:
+    arrays = {name: part.numpy() for name, part in parts.items() if part.ndim}
+    return PhaseSample(kind=int(parts["kind"]), bits=float(parts["bits"]), **arrays)

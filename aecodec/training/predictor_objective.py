@@ -132,6 +132,14 @@ class PredictorObjective:
         """Groups of values of a few phases."""
         return self.pool.batch(rng)
 
+    def memory(self) -> dict[str, Tensor]:
+        """The pool that batches are drawn from."""
+        return self.pool.memory()
+
+    def recall(self, memory: dict[str, Tensor]) -> None:
+        """Take up a pool that was remembered."""
+        self.pool.recall(memory)
+
     def validate(self) -> dict[str, float]:
         """`score`: bits per value of the held-out samples."""
         return {"score": self.coder.bits(self.held)}
