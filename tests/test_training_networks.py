@@ -4,6 +4,7 @@ import signal
 
 import numpy as np
 import pytest
+from typed_usage import trained as typed
 
 import aecodec
 from aecodec.errors import UsageError
@@ -27,6 +28,10 @@ def test_with_a_bound_a_predictor_is_trained_and_the_bound_is_kept():
     restored = aecodec.decompress(data, model=model)
     assert np.abs(restored - x).max() <= 0.5
     assert np.array_equal(aecodec.decompress(data, model=aecodec.Model(model.bundle, "reference")), restored)
+
+
+def test_typed_usage_runs():
+    assert typed(fields()).manifest.provenance["predictor"]["steps"] == 4
 
 
 def test_integers_without_a_fidelity_are_lossless_and_predicted():

@@ -33,3 +33,14 @@ def round_trip(folder: Path) -> np.ndarray:
     restored: np.ndarray = model.decode(latents, shape=x.shape)
     assert restored.shape == x.shape
     return aecodec.decompress(data)
+
+
+def trained(x: np.ndarray) -> aecodec.Model:
+    from aecodec import training
+
+    def show(shot: training.Snapshot) -> None:
+        assert shot.phase in ("float", "frozen")
+
+    given: training.TrainingData = training.open_data(x, "tcyx", validation=0.2)
+    assert given.channels == x.shape[1]
+    return training.train(x, axes="tcyx", steps=4, width=4, depth=1, progress=show, max_error=0.5)
