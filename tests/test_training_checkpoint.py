@@ -157,7 +157,7 @@ def test_a_damaged_checkpoint_is_one_clear_error(tmp_path):
     for damaged in (b"", whole[:7], whole[: len(whole) // 2], b"\xff" * 100, whole[:8] + b"x" + whole[9:]):
         made.path.write_bytes(damaged)
         with pytest.raises(FormatError, match="is not a sound checkpoint"):
-            made.load()
+            made.read()
 
 
 def test_nothing_but_the_checkpoint_is_left_in_the_folder_and_it_holds_no_pickle(tmp_path):

@@ -3,7 +3,6 @@
 model = aecodec.training.train("winds/", axes="tcyx", max_error=0.05, time_budget="10m")
 """
 
-import importlib
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +45,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'aecodec.training' has no attribute {name!r}")
     if find_spec("optuna") is None:
         raise require_extra("optuna", "train", "tuning")
-    module = importlib.import_module("aecodec.training.tune")
-    globals()["tune"] = module.tune
-    return module.tune
+    from aecodec.training.tune import tune
+
+    globals()["tune"] = tune  # the module has taken the name
+    return tune

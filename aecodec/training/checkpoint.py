@@ -45,7 +45,7 @@ class Checkpoint:
         finally:
             temporary.unlink(missing_ok=True)
 
-    def load(self) -> tuple[State, dict[str, Any]] | None:
+    def read(self) -> tuple[State, dict[str, Any]] | None:
         """Tensors and record; None if there is no checkpoint yet.
 
         Raises UsageError if it was made with other settings, naming them, FormatError if it is damaged.

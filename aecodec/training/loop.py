@@ -166,7 +166,7 @@ class _Trainer:
         self._note(f"no better score since step {state.best_step}; the last part begins at step {state.step}")
 
     def _go_back(self, found: float) -> None:
-        """Return to the last good state with a lower learning rate; the third time is the last."""
+        """Return to the last good state with a lower learning rate, three times at most; then end the run."""
         state = self.state
         state.returns += 1
         self.learner.restore(self.good)
@@ -247,7 +247,7 @@ class _Trainer:
 
     def resume(self) -> None:
         """Go on where the checkpoint, if there is one, says that the run was."""
-        found = self.checkpoint.load() if self.checkpoint is not None else None
+        found = self.checkpoint.read() if self.checkpoint is not None else None
         if found is None:
             return
         tensors, record = found

@@ -169,7 +169,7 @@ def _train_one(
     if keeping.folder is not None:
         kept = Checkpoint(keeping.folder / name, {**settings.to_json(), "plan": plan.settings(), "processes": world.size})
         if keeping.resume:
-            kept.load()  # refuse before a network is built
+            kept.read()  # refuse before a network is built
     seed_all(settings.seed)
     objective = build(plan)
     outcome = run(objective, settings, world=world, checkpoint=kept, resume=keeping.resume, monitor=monitor, used=used)
