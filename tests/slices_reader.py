@@ -18,7 +18,7 @@ def first_slice(section, shape, layout, predictor, pending):
     """U of slice 0, (N, latents, a, b); its base grid is in `section`, the rest in `pending`."""
     n, latents, a, b = shape
     (lorenzo,) = section.take(1)
-    walk = Walk(shape, 16, SimpleNamespace(layout=layout, graph=predictor))
+    walk = Walk(shape, 16, SimpleNamespace(layout=layout, graph=predictor), None)
     stride = 2 ** min(6, math.floor(math.log2(max(a, b))))
     grid = np.zeros((1, n, latents, a, b), object)[..., ::stride, ::stride]
     inner = section.section()

@@ -86,6 +86,12 @@ def test_the_input_itself_must_fit():
         prove_exact(one("Add", [1.0], "f4"), 2**24)
 
 
+TOO_LARGE = (
+    "Mul node 'y': values up to 1e+16 in steps of 2**0 need more than 53 bits; "
+    "lower the latent limit or the precision of the weights"
+)
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
@@ -93,7 +99,10 @@ def test_the_input_itself_must_fit():
             graph([("MatMul", ["x", "x"], "y", {})], {}),
             "MatMul node 'y': 'x' must be a constant",
         ),
-        (graph([("Mul", ["x", "x"], "y", {})], {}), "Mul node 'y': 'x' must be a constant"),
+        (
+            graph([("Mul", ["x", "x"], "a", {}), ("Mul", ["a", "a"], "b", {}), ("Mul", ["b", "b"], "y", {})], {}),
+            TOO_LARGE,
+        ),
         (
             graph([("Gather", ["x", "x"], "y", {})], {}),
             "Gather node 'y': 'x' must be a constant",

@@ -6,7 +6,7 @@ from typing import Any
 
 from aecodec.errors import ModelError
 from aecodec.models.prior_layout import LARGEST_LIMIT, MOST_SLICES, PriorLayout
-from aecodec.phases import PhaseLayout
+from aecodec.phases import ZERO, PhaseLayout
 
 PARTS = ("encoder", "decoder", "reference", "predictor", "constant", *(f"prior-{i}" for i in range(MOST_SLICES)))
 MAX_LATENTS = 1 << 20
@@ -137,6 +137,8 @@ class Manifest:
         names = {f"prior-{i}" for i in range(len(prior.ends))}
         return (
             prior.is_sound()
+            and bool(self.bands)
+            and ZERO not in prior.layout.sources
             and prior.ends[-1] == self.latents
             and self.exact
             and self.latent_limit <= LARGEST_LIMIT

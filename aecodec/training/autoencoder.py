@@ -16,6 +16,9 @@ from aecodec.training.rate import code_length, dead_zone, uniform_noise
 OUTPUT_BITS = 6  # what the decoder makes is in whole numbers of 2**-6 of a step
 
 
+_USUAL_ZONE = 0.12
+
+
 @dataclass(frozen=True)
 class NetworkShape:
     """`values` of a tile; `first`: how many of its latents are means; `ends` of the slices; widths of the networks; kinds of steps.
@@ -104,9 +107,9 @@ class TileAutoencoder(nn.Module):
         Rates are those of latents with uniform noise, or, if `hard`, of the symbols, which then are 0 where the index is;
         the decoder sees symbols in either case. The first slice costs nothing here: its own predictor codes it.
         """
-        return self.code(self.encode(x, kind), kind, dead_zone, hard)
+        return self.code(self.encode(x, kind), kind, hard)
 
-    def code(self, y: Tensor, kind: Tensor, dead_zone: float = 0.0, hard: bool = False) -> Coded:
+    def code(self, y: Tensor, kind: Tensor, hard: bool = False) -> Coded:
         """The same of latents in steps (n, latents, rows, columns)."""
         shape = self.shape
         known = round_through(y[:, : shape.first])
@@ -116,11 +119,20 @@ class TileAutoencoder(nn.Module):
             mean, index = prior(self.seen(known), kind)
             residual = y[:, start:end] - mean
             rounded = quantize_through(residual, dead_zone(index.detach())) if hard else round_through(residual)
-            bits = bits + code_length(rounded if hard else residual + uniform_noise(residual), index).sum(dim=(1, 2, 3))
+            bits = bits + code_length(self._coded(residual, rounded, hard), index).sum(dim=(1, 2, 3))
             symbol = rounded * (index > 0.5) if hard else rounded
             symbols.append(symbol)
             known = torch.cat([known, mean + symbol], 1)
         return Coded(self.decode(known, kind), bits, torch.cat(symbols, 1))
+
+    def _coded(self, residual: Tensor, rounded: Tensor, hard: bool) -> Tensor:
+        """What the rate is measured on.
+
+        While learning, scales see one dead zone for all: those that their own zones leave would draw them down without end.
+        """
+        if not hard:
+            return residual + uniform_noise(residual)
+        return quantize_through(residual, torch.full_like(residual, _USUAL_ZONE)) if torch.is_grad_enabled() else rounded
 
 
 def quantize_through(residual: Tensor, zone: Tensor) -> Tensor:

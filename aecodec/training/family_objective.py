@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from aecodec.models.bundle import Bundle
 from aecodec.training.autoencoder import TileAutoencoder
 from aecodec.training.autoencoder_export import Target, export_autoencoder
-from aecodec.training.autoencoder_objective import DEAD_ZONE, WEIGHT, tile_basis
+from aecodec.training.autoencoder_objective import WEIGHT, tile_basis
 from aecodec.training.families import Family
 from aecodec.training.layers import freeze_all
 from aecodec.training.plan import Plan
@@ -52,7 +52,7 @@ class FamilyModule(nn.Module):
         rest = y[:, first:]
         outputs = rest if self.head is None else torch.cat([rest, self.head(seen / sizes)], 1)
         latents = torch.cat([y[:, :first], self.family.bottleneck(outputs, self.training and not self.hard)], 1)
-        coded = self.network.code(latents, kind, DEAD_ZONE if self.hard else 0.0, self.hard)
+        coded = self.network.code(latents, kind, self.hard)
         rate = (coded.bits / clean[0].numel()).mean()
         error = (coded.output - clean / sizes).square().mean()
         penalty = self.family.penalty(outputs) * (rest[0].numel() / clean[0].numel())
