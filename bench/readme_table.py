@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from image_tables import images
 from tables import Rows, gains, lossless, nrmse, packing, parsed, ratio, rows_of, speed
 
 ROOT = Path(__file__).parent.parent
@@ -21,6 +22,7 @@ TABLES: dict[str, tuple[str, Callable[[Path], str]]] = {
     "speed": ("speed.csv", speed),
     "packing": ("packing.csv", packing),
     "lossless": ("lossless.csv", lossless),
+    "images": ("images.csv", images),
 }
 
 
