@@ -1,27 +1,54 @@
-"""The default model: fitted on the very data that is to be written, if that pays for its own bytes."""
+"""The default model: one that ships and suits the array, or one fitted on the very data that is to be written, if that pays."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
 from aecodec.api.options import Options
+from aecodec.api.trial import Trial
 from aecodec.canonical import ArraySpec
 from aecodec.codec.model import Model
-from aecodec.errors import ModelError
+from aecodec.errors import AecodecError, ModelError
+from aecodec.limits import Limits
+from aecodec.models.bundle import Bundle
 from aecodec.models.fit import fit_linear
+from aecodec.models.registry import shipped
 
 _SMALLEST_FIT = 1 << 14  # values below which a model's own bytes cannot pay
+_SMALLEST = 1 << 10  # values below which no model is looked for
 _FIT_VALUES = 1 << 23
 _PIECES = 8
+_AHEAD = 0.75  # of the size without any model: a shipped one that is this far ahead knows the kind of array
 
 
-def wants_fit(options: Options) -> bool:
-    """True if a model may be fitted: none was given or forbidden, and level and fidelity have a use for latents."""
-    given = options.model is not None or options.no_model
-    return not given and options.fidelity.kind not in ("lossless", "max_point_error")
+def wants_model(options: Options, spec: ArraySpec, values: int) -> bool:
+    """True if a model may be chosen or fitted: none was given or forbidden, and there is one that could serve."""
+    if options.model is not None or options.no_model or values < _SMALLEST:
+        return False
+    return (_may_fit(options) and values >= _SMALLEST_FIT) or bool(_suiting(spec, options))
 
 
-def fitted_model(slabs: list[np.ndarray] | Iterator[np.ndarray], spec: ArraySpec, options: Options, values: int) -> Model | None:
+def chosen_model(slabs: Sequence[np.ndarray], spec: ArraySpec, options: Options, values: int) -> Model | None:
+    """The model that makes `values` values smallest, as canonical `slabs` of them tell: shipped, fitted on them, or none.
+
+    Sizes are those of a sample; fitting is left out where no bound is to be kept and a shipped model is far ahead without it.
+    """
+    bounded = options.fidelity.kind in ("max_error", "max_range_error")
+    ready = _shipped_models(spec, options)
+    if bounded and not ready:
+        return fitted_model(slabs, spec, options, values)  # whose own estimate says whether it pays
+    trial = Trial.of(slabs, spec, options, values)
+    costs: dict[Model | None, float] = {model: trial.cost(model) for model in (None, *ready)}
+    if _may_fit(options) and (bounded or not ready or min(costs.values()) > _AHEAD * costs[None]):
+        fitted = fitted_model(slabs, spec, options, values)
+        if fitted is not None:
+            costs[fitted] = trial.cost(fitted)
+    return min(costs, key=lambda model: costs[model])
+
+
+def fitted_model(slabs: Iterable[np.ndarray], spec: ArraySpec, options: Options, values: int) -> Model | None:
     """A model fitted on canonical `slabs`, or None if prediction alone is expected to make `values` values smaller."""
     if values < _SMALLEST_FIT:
         return None
@@ -35,6 +62,42 @@ def fitted_model(slabs: list[np.ndarray] | Iterator[np.ndarray], spec: ArraySpec
     if errors is not None and result.predictive_bits_per_value <= result.bits_per_value:
         return None
     return Model(result.bundle, options.provider)
+
+
+def _may_fit(options: Options) -> bool:
+    """True if level and fidelity have a use for what is fitted."""
+    return options.fidelity.kind not in ("lossless", "max_point_error")
+
+
+def _suiting(spec: ArraySpec, options: Options) -> list[Path]:
+    """Files of shipped models whose manifests say that they are for such arrays."""
+    kind = options.fidelity.kind
+    return [
+        path
+        for path, manifest in shipped().items()
+        if manifest.suits is not None
+        and manifest.channels == spec.channels
+        and manifest.suits.holds(spec.dtype, spec.axes.letters, kind)
+    ]
+
+
+def _shipped_models(spec: ArraySpec, options: Options) -> list[Model]:
+    """Those that suit and can code the array; a damaged one, or one beyond the limits, is passed over: nobody asked for it."""
+    found = []
+    for path in _suiting(spec, options):
+        try:
+            model = _loaded(path, path.stat().st_mtime_ns, options.provider, options.limits)
+            model.check_fits(spec.canonical_shape)
+        except (AecodecError, OSError):
+            continue
+        found.append(model)
+    return found
+
+
+@lru_cache(maxsize=4)
+def _loaded(path: Path, _changed: int, provider: str, limits: Limits) -> Model:
+    """Many small arrays of a kind in a row need the graphs checked only once."""
+    return Model(Bundle.from_bytes(path.read_bytes(), limits), provider, limits=limits)
 
 
 def pieces(array: np.ndarray, spec: ArraySpec) -> Iterator[np.ndarray]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from aecodec.api.autofit import fitted_model, wants_fit
+from aecodec.api.autofit import chosen_model, wants_model
 from aecodec.api.chunking import check_writable, chunk_length
 from aecodec.api.header import Header
 from aecodec.api.options import Options
@@ -202,14 +202,14 @@ class StreamEncoder:
         return np.ascontiguousarray(first)
 
     def _model(self, final: bool) -> Model | None:
-        """The model given, or one fitted on what is pending if that pays."""
+        """The model given, or one that ships or is fitted on what is pending, if that pays."""
         options, spec = self._options, self._spec
         assert spec is not None
-        if not wants_fit(options):
+        values = sum(array.size for array in self._pending) * (1 if final else _UNSEEN)
+        if not wants_model(options, spec, values):
             return options.model
-        values = sum(array.size for array in self._pending)
         joined = self._pending if spec.stream_axis == 0 else [np.concatenate(self._pending, axis=spec.stream_axis)]
-        return fitted_model(joined, spec, options, values if final else values * _UNSEEN)
+        return chosen_model(joined, spec, options, values)
 
     def _begin(self, model: Model | None) -> None:
         """Write the header, now that the model is known."""

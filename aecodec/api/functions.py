@@ -36,7 +36,8 @@ def compress(
 
     Args:
         array: anything with the buffer protocol, `__array__` or DLPack; bytes are 1-D uint8.
-        model: a model, a path, name or id of one; None fits one on the array if that pays for its bytes; False uses none.
+        model: a model, a path, name or id of one; None takes one that ships with the library and is for such
+            arrays, or fits one on the array, if that pays for its bytes; False uses none.
         axes: one letter per dimension: `t` samples, `c` channels, `z y x` space; guessed where that is unambiguous.
         level: effort from 1 (fastest) to 9 (smallest). 1 and 2 only predict: they fit no model, and use one that is given
             only where no error bound is asked for (psnr, quality).

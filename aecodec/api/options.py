@@ -31,7 +31,7 @@ class FidelityOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Options:
-    """`model` None: fit one if that pays; `no_model`: predict only."""
+    """`model` None: choose a shipped one or fit one, if that pays; `no_model`: predict only."""
 
     fidelity: Fidelity
     model: Model | None = None

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from aecodec.api.autofit import fitted_model, pieces, wants_fit
+from aecodec.api.autofit import chosen_model, pieces, wants_model
 from aecodec.api.encoder import StreamEncoder
 from aecodec.api.options import Options
 from aecodec.axes import guess_axes, parse_axes
@@ -35,8 +35,8 @@ def prepared(array: np.ndarray, options: Options) -> Options:
     options = replace(options, axes=spec.axes.letters)
     if options.fidelity.needs_range and array.dtype.kind != "b":
         options = replace(options, fidelity=with_range(array, spec, options.fidelity))
-    if array.size and array.dtype.kind != "b" and wants_fit(options):
-        model = fitted_model(pieces(array, spec), spec, options, array.size)
+    if array.size and array.dtype.kind != "b" and wants_model(options, spec, array.size):
+        model = chosen_model(list(pieces(array, spec)), spec, options, array.size)
         options = replace(options, model=model, no_model=model is None)
     return options
 

@@ -9,22 +9,22 @@ from aecodec.cli.tables import print_json, print_rows, print_table
 from aecodec.container.layout import MAGIC, MODEL_FILE
 from aecodec.errors import OutputExistsError, UsageError
 from aecodec.models.bundle import Bundle
-from aecodec.models.registry import installed, load_bundle
+from aecodec.models.manifest import Manifest
+from aecodec.models.registry import installed, load_bundle, read_manifest
 
 
 def list_models() -> None:
-    """Name, id, family and size of each installed model."""
+    """Name, id, family and size of each installed model, and for which arrays it is taken unasked."""
     found = list(installed())
     if not found:
         say("no models are installed; fit one with `aecodec fit DATA -o MODEL.aecm`")
         return
     rows = []
     for name, path in found:
-        bundle = Bundle.from_bytes(path.read_bytes())
-        m = bundle.manifest
+        m = read_manifest(path)
         tile, size = "x".join(map(str, m.tile)), size_text(path.stat().st_size)
-        rows.append([name, bundle.id[:12], m.family, tile, str(m.channels), size])
-    print_table(["name", "id", "family", "tile", "channels", "size"], rows)
+        rows.append([name, m.id[:12], m.family, tile, str(m.channels), size, _suits_text(m)])
+    print_table(["name", "id", "family", "tile", "channels", "size", "suits"], rows)
 
 
 def show_model(bundle: Bundle, as_json: bool) -> None:
@@ -39,10 +39,16 @@ def show_model(bundle: Bundle, as_json: bool) -> None:
         "tile": f"{'x'.join(map(str, m.tile))} (steps, channels, rows, columns), fitted with axes {m.axes!r}",
         "latents": f"{m.latents} per tile in {len(m.bands)} bands",
         "channels": str(m.channels),
+        "suits": _suits_text(m),
         "reference": "x".join(map(str, m.reference)) if m.reference else "none",
         "provenance": ", ".join(f"{key}: {value}" for key, value in m.provenance.items()),
     }
     print_rows("model", rows)
+
+
+def _suits_text(manifest: Manifest) -> str:
+    """For which arrays it is taken unasked, if it ships with the library."""
+    return str(manifest.suits) if manifest.suits is not None else "only by name"
 
 
 def export_model(name: str, folder: Path, force: bool) -> None:

@@ -55,7 +55,7 @@ class Bundle:
     @property
     def id(self) -> str:
         """SHA-256 of the manifest, hexadecimal."""
-        return hashlib.sha256(create_json(self.manifest.to_json())).hexdigest()
+        return self.manifest.id
 
     def to_bytes(self) -> bytes:
         """The .aecm file; LimitError if it would be larger than readers take."""

@@ -1,11 +1,14 @@
 """What a model says of itself, and the checks that a manifest from anywhere must pass."""
 
+import hashlib
 import math
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from aecodec.container.layout import create_json
 from aecodec.errors import ModelError
 from aecodec.models.prior_layout import LARGEST_LIMIT, MOST_SLICES, PriorLayout
+from aecodec.models.suits import Suits
 from aecodec.phases import ZERO, PhaseLayout
 
 PARTS = ("encoder", "decoder", "reference", "predictor", "constant", *(f"prior-{i}" for i in range(MOST_SLICES)))
@@ -24,7 +27,7 @@ class Manifest:
     see (x - reference - offset) / scale. `bands`: (end, spread) of runs of latents, spreads in units of `scale`.
     `latent_unit`: power of two, the decoder's integers are in it. `latent_limit`: the largest magnitude it may be fed.
     `reference`: (channels, rows, columns) of the reference field, or None. `predictor`: how its graph is
-    to be used, or None. `prior`: how latents come in slices, or None.
+    to be used, or None. `prior`: how latents come in slices, or None. `suits`: for which arrays it may be taken unasked, or None.
     """
 
     family: str
@@ -39,9 +42,15 @@ class Manifest:
     reference: tuple[int, int, int] | None = None
     predictor: PhaseLayout | None = None
     prior: PriorLayout | None = None
+    suits: Suits | None = None
     parts: dict[str, str] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
     unknown: dict[str, Any] = field(default_factory=dict)  # keys of a later version: ignored, but part of the id
+
+    @property
+    def id(self) -> str:
+        """SHA-256 that names the model, hexadecimal."""
+        return hashlib.sha256(create_json(self.to_json())).hexdigest()
 
     @property
     def channels(self) -> int:
@@ -70,6 +79,10 @@ class Manifest:
         else:
             lists = {key: list(getattr(self.prior, key)) for key in ("ends", "kinds", "means")}
             record["prior"] = {**lists, "layout": _layout_json(self.prior.layout)}
+        if self.suits is None:
+            del record["suits"]  # likewise
+        else:
+            record["suits"] = self.suits.to_json()
         return record
 
     @classmethod
@@ -89,6 +102,7 @@ class Manifest:
                 reference=_three(record["reference"]) if record["reference"] else None,
                 predictor=_layout(record.get("predictor")),
                 prior=_prior(record.get("prior")),
+                suits=Suits.from_json(record["suits"]) if "suits" in record else None,
                 parts={_text(k): _text(v) for k, v in record["parts"].items()},
                 provenance=dict(record["provenance"]),
                 unknown={key: value for key, value in record.items() if key not in _KNOWN},

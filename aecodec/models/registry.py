@@ -3,12 +3,24 @@
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
-from aecodec.container.layout import MODEL_FILE, PREFIX_SIZE, parse_prefix
-from aecodec.errors import AecodecError, LimitError, ModelError
+from aecodec.container.layout import (
+    FRAME_SIZE,
+    MODEL_FILE,
+    PREFIX_SIZE,
+    Kind,
+    check_payload,
+    parse_frame,
+    parse_json,
+    parse_prefix,
+)
+from aecodec.errors import AecodecError, FormatError, LimitError, ModelError
 from aecodec.limits import DEFAULT_LIMITS, Limits
 from aecodec.models.bundle import Bundle
+from aecodec.models.manifest import Manifest
 
 ENVIRONMENT = "AECODEC_MODELS"
 SHIPPED = Path(__file__).parent
@@ -59,12 +71,40 @@ def find_by_id(bundle_id: str, limits: Limits = DEFAULT_LIMITS) -> Bundle | None
         return None
     for _, path in installed():
         try:
-            bundle = Bundle.from_bytes(_read(path, limits), limits)
+            if read_manifest(path, limits).id == bundle_id:
+                return Bundle.from_bytes(_read(path, limits), limits)
         except AecodecError:
             continue  # a damaged file in a directory of models must not hide the others
-        if bundle.id == bundle_id:
-            return bundle
     return None
+
+
+def read_manifest(path: Path, limits: Limits = DEFAULT_LIMITS) -> Manifest:
+    """The manifest of a model file, of which no more is read."""
+    with path.open("rb") as file:
+        parse_prefix(file.read(PREFIX_SIZE), MODEL_FILE)
+        frame = parse_frame(file.read(FRAME_SIZE), limits)
+        if frame.kind != Kind.HEADER:
+            raise FormatError(f"model record of kind {frame.kind}, header expected")
+        payload = file.read(frame.length)
+    check_payload(frame, payload)
+    return Manifest.from_json(parse_json(payload, limits))
+
+
+def shipped() -> dict[Path, Manifest]:
+    """Manifests of the models that come with the library, by file; each is read once, and again when the directory changes."""
+    try:
+        return _manifests(SHIPPED, SHIPPED.stat().st_mtime_ns)
+    except OSError:
+        return {}  # a package that is imported from an archive has no directory
+
+
+@lru_cache(maxsize=2)
+def _manifests(directory: Path, _changed: int) -> dict[Path, Manifest]:
+    found = {}
+    for path in sorted(directory.glob("*.aecm")):
+        with suppress(AecodecError):  # as above
+            found[path] = read_manifest(path)
+    return found
 
 
 def _read(path: Path, limits: Limits) -> bytes:
@@ -81,7 +121,7 @@ def _read(path: Path, limits: Limits) -> bytes:
 
 def is_shipped(bundle_id: str) -> bool:
     """True if the model comes with the library, so that files need not embed it."""
-    return any(path.parent == SHIPPED and Bundle.from_bytes(path.read_bytes()).id == bundle_id for _, path in installed())
+    return any(manifest.id == bundle_id for manifest in shipped().values())
 
 
 def missing(bundle_id: str) -> ModelError:
