@@ -1,0 +1,80 @@
+"""From a recipe to a file that ships: data, training, checks, measures, provenance, the bundle."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aecodec
+from aecodec.models.bundle import Bundle
+from export import data
+from export.checks import check_bundle, check_files
+from export.errors import ExportError
+from export.measuring import measure
+from export.provenance import described
+from export.recipe import Recipe
+
+SHIPPED = Path(aecodec.__file__).parent / "models"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`work`: where training keeps checkpoint and result; `from_model`: what came of it before; `output`: None to check only."""
+
+    folder: Path
+    work: Path
+    output: Path | None = SHIPPED
+    from_model: Path | None = None
+    overwrite: bool = False
+
+
+def run(recipe: Recipe, settings: Settings, say: Callable[[str], None] = print) -> Bundle:
+    """All stages in turn; ExportError, and nothing written, if one of them fails. Returns the bundle as it ships."""
+    target = settings.output / f"{recipe.name}.aecm" if settings.output is not None else None
+    if target is not None and target.exists() and not settings.overwrite:
+        raise ExportError(f"{target.name} is there already; pass --force to replace it")
+    loaded = data.load(recipe, settings.folder)
+    say(f"data: {len(loaded.training)} arrays to train on, {len(loaded.held_out)} held out")
+    bundle, facts = _trained(recipe, loaded, settings, say)
+    shown = check_bundle(bundle)
+    say(f"exact: {shown['exact']}; the same bits by {shown['executors']}")
+    check_files(bundle, loaded.held_out, recipe.axes, recipe.measure)
+    say(f"files of {len(recipe.measure)} fidelities decode to the same bits by every executor")
+    metrics = measure(aecodec.Model(bundle, "cpu"), loaded.held_out, recipe.axes, recipe.measure)
+    for each in metrics:
+        say(f"held out: {', '.join(f'{key} {value}' for key, value in each.items())}")
+    about = {"name": recipe.name, "sha256": recipe.digest, "seed": recipe.seed}
+    finished = described(
+        bundle, recipe.suits, {"recipe": about, "data": loaded.facts, **facts, "checks": shown, "metrics": metrics}
+    )
+    check_bundle(finished)  # what was added counts, too
+    if target is not None:
+        finished.save(target, overwrite=settings.overwrite)
+        say(f"{target.name}: {target.stat().st_size} bytes, {finished.id}")
+    return finished
+
+
+def _trained(recipe: Recipe, loaded: data.Loaded, settings: Settings, say: Callable[[str], None]) -> tuple[Bundle, dict[str, Any]]:
+    """The bundle that comes of training, or that came of it before, and what to say of it."""
+    if settings.from_model is not None:
+        say(f"training: skipped for {settings.from_model.name}")
+        return aecodec.load_model(settings.from_model, "cpu").bundle, {"training": "made before this export"}
+    from aecodec.training import train  # torch, which the other stages do without
+
+    settings.work.mkdir(parents=True, exist_ok=True)
+    begun = time.monotonic()
+    model: aecodec.Model = train(
+        loaded.training,
+        axes=recipe.axes,
+        seed=recipe.seed,
+        checkpoint=settings.work / f"{recipe.name}.checkpoint",
+        log_dir=settings.work,
+        **recipe.train,
+        **recipe.fidelity,
+    )
+    seconds = round(time.monotonic() - begun, 1)
+    kept = settings.work / f"{recipe.name}.trained.aecm"
+    model.save(kept, overwrite=True)
+    say(f"training: {seconds} s; kept as {kept}, for --from-model")
+    return model.bundle, {"training": {"seconds": seconds, **recipe.train, "fidelity": dict(recipe.fidelity)}}

@@ -1,0 +1,332 @@
+"""From a recipe to a bundle that ships, on small synthetic data; and what keeps a model from being shipped."""
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from conftest import smooth_field
+from graphs import node
+from PIL import Image
+
+import aecodec
+from aecodec.models.bundle import Bundle
+
+sys.path.append(str(Path(__file__).parent.parent))
+
+from export import checks  # found by the path above
+from export.data import load
+from export.errors import ExportError
+from export.executors import check_batches, check_same_as_torch, sessions
+from export.pipeline import Settings, run
+from export.provenance import check_names_no_machine
+from export.recipe import find_recipe, load_recipe
+
+ROOT = Path(__file__).parent.parent
+TINY = """
+axes = "tcyx"
+seed = 3
+[[data]]
+path = "fields/wind.npy"
+source = "made up"
+licence = "none"
+train = [0, 16]
+held_out = [16, 24]
+[train]
+family = "vanilla"
+steps = 10
+[train.fidelity]
+max_error = 0.05
+[suits]
+dtypes = ["float32"]
+axes = ["tcyx"]
+fidelity = ["max_error"]
+[[measure]]
+max_error = 0.05
+[[measure]]
+psnr = 40
+"""
+PICTURES = """
+axes = "yxc"
+seed = 0
+[[data]]
+path = "photos"
+files = "*.png"
+source = "made up"
+licence = "none"
+group = '^(\\w+)_\\d+\\.png$'
+held_out = 0.25
+[train]
+[[measure]]
+quality = 50
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, field):
+    """A data folder with a field of 24 steps, and 16 pictures in 8 groups."""
+    top = tmp_path_factory.mktemp("data")
+    (top / "fields").mkdir()
+    np.save(top / "fields" / "wind.npy", field)
+    (top / "photos").mkdir()
+    for group in range(8):
+        for crop in range(2):
+            values = np.full((16, 24, 3), 16 * group + crop, np.uint8)
+            Image.fromarray(values).save(top / "photos" / f"source{group}_{crop}.png")
+    return top
+
+
+def recipe_of(tmp_path, text=TINY, name="tiny"):
+    path = tmp_path / f"{name}.toml"
+    path.write_text(text)
+    return load_recipe(path)
+
+
+@pytest.fixture(scope="module")
+def fitted(field, tmp_path_factory):
+    """The path of a model of the training part."""
+    path = tmp_path_factory.mktemp("models") / "fitted.aecm"
+    aecodec.fit(field[:16], axes="tcyx", max_error=0.05, provider="cpu").save(path)
+    return path
+
+
+@pytest.fixture
+def settings(tmp_path, folder, fitted):
+    return Settings(folder, tmp_path / "work", tmp_path, fitted)
+
+
+def resaved(settings, bundle, tmp_path):
+    """The settings with another bundle."""
+    path = tmp_path / "changed.aecm"
+    path.write_bytes(bundle.sealed().to_bytes())
+    return dataclasses.replace(settings, from_model=path)
+
+
+def test_a_recipe_leads_to_a_bundle_that_ships(tmp_path, settings, field, fitted):
+    said = []
+    made = run(recipe_of(tmp_path), settings, said.append)
+    bundle = Bundle.from_bytes((tmp_path / "tiny.aecm").read_bytes())
+    assert bundle.id == made.id
+    manifest, before = bundle.manifest, aecodec.load_model(fitted).manifest
+    assert manifest.suits.to_json() == {"dtypes": ["float32"], "axes": ["tcyx"], "fidelity": ["max_error"]}
+    assert manifest.parts == before.parts
+    found = manifest.provenance
+    assert found["recipe"] == {"name": "tiny", "sha256": recipe_of(tmp_path).digest, "seed": 3}
+    assert found["method"] == before.provenance["method"]
+    assert found["training"] == "made before this export"
+    assert found["data"][0] | {"sha256": ""} == {
+        "path": "fields/wind.npy",
+        "source": "made up",
+        "licence": "none",
+        "train": [0, 16],
+        "held_out": [16, 24],
+        "along": "t",
+        "sha256": "",
+    }
+    assert {"python", "numpy", "onnxruntime"} <= set(found["versions"])
+    bounded, noisy = found["metrics"]
+    held_out = field[16:]
+    data = aecodec.compress(held_out, bundle, "tcyx", max_error=0.05, embed_model=False)
+    assert bounded["bits_per_value"] == round(8 * len(data) / held_out.size, 5)
+    assert bounded["worst_error"] <= 0.05
+    assert noisy["psnr"] >= 40
+    assert found["checks"]["exact"].startswith(f"proven for latents to {manifest.latent_limit}, outputs to ")
+    assert "ORT_DISABLE_ALL, ORT_ENABLE_BASIC, ORT_ENABLE_EXTENDED" in found["checks"]["executors"]
+    assert str(tmp_path) not in str(manifest.to_json())
+    assert said[1] == "training: skipped for fitted.aecm"
+    with pytest.raises(ExportError, match=r"tiny\.aecm is there already; pass --force to replace it"):
+        run(recipe_of(tmp_path), settings)
+    assert run(recipe_of(tmp_path), dataclasses.replace(settings, overwrite=True)).id == made.id
+
+
+def test_the_command_checks_without_writing_and_fails_in_one_line(tmp_path, folder, fitted):
+    (tmp_path / "tiny.toml").write_text(TINY)
+
+    def command(*arguments):
+        line = [sys.executable, "-m", "export", *map(str, arguments), "--data", str(folder), "--output", str(tmp_path)]
+        return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    done = command(tmp_path / "tiny.toml", "--from-model", fitted, "--check-only")
+    assert done.returncode == 0, done.stderr
+    assert "files of 2 fidelities decode to the same bits by every executor" in done.stdout
+    assert not (tmp_path / "tiny.aecm").exists()
+    failed = command("gale")
+    assert failed.returncode == 1
+    assert failed.stderr.startswith("export: no recipe 'gale'; there are ")
+    assert len(failed.stderr.splitlines()) == 1
+
+
+def test_a_model_that_is_too_large_is_refused(tmp_path, settings, monkeypatch):
+    size = settings.from_model.stat().st_size
+    monkeypatch.setattr(checks, "MOST_BYTES", size - 1)
+    with pytest.raises(ExportError, match=f"the model has {size} bytes, at most {size - 1} are shipped"):
+        run(recipe_of(tmp_path), settings)
+    monkeypatch.setattr(checks, "MOST_BYTES", size)  # enough for the model, but not for its provenance
+    with pytest.raises(ExportError, match=f"bytes, at most {size} are shipped"):
+        run(recipe_of(tmp_path), settings)
+    assert not (tmp_path / "tiny.aecm").exists()
+
+
+def test_a_model_that_is_not_exact_is_refused(tmp_path, settings):
+    bundle = aecodec.load_model(settings.from_model).bundle
+    inexact = dataclasses.replace(bundle, manifest=dataclasses.replace(bundle.manifest, exact=False))
+    with pytest.raises(ExportError, match="does not declare itself exact"):
+        run(recipe_of(tmp_path), resaved(settings, inexact, tmp_path))
+    limit = dataclasses.replace(bundle, manifest=dataclasses.replace(bundle.manifest, latent_limit=2**52)).sealed()
+    with pytest.raises(ExportError, match=r"the model is not sound: .* need more than 53 bits"):
+        checks.check_bundle(limit)
+    with pytest.raises(ExportError, match="the model has no encoder"):
+        checks.check_bundle(dataclasses.replace(bundle, encoder=None).sealed())
+    assert not (tmp_path / "tiny.aecm").exists()
+
+
+def changed_graph(graph, added, constants=None):
+    """The graph with nodes behind it; they take "made" to "result"."""
+    model = onnx.load_model_from_string(graph)
+    output = model.graph.output[0].name
+    model.graph.node[-1].output[0] = "made"
+    model.graph.node.extend(added)
+    model.graph.node[-1].output[0] = output
+    for name, value in (constants or {}).items():
+        model.graph.initializer.append(onnx.numpy_helper.from_array(value, name))
+    return model.SerializeToString()
+
+
+def test_an_encoder_that_looks_at_the_rest_of_the_batch_is_refused(settings):
+    bundle = aecodec.load_model(settings.from_model).bundle
+    first = {"zero": np.zeros(1, np.int64)}
+    nodes = [node("Gather", "made zero", "first", axis=0), node("Add", "made first", "result")]
+    mixed = dataclasses.replace(bundle, encoder=changed_graph(bundle.encoder, nodes, first)).sealed()
+    with pytest.raises(
+        ExportError, match=r"encoder \(ORT_DISABLE_ALL, 1 threads\) at batch 2 and one by one: they differ by up to"
+    ):
+        checks.check_bundle(mixed)
+
+
+def test_a_decoder_that_looks_at_the_rest_of_the_batch_is_refused(fitted):
+    bundle = aecodec.load_model(fitted).bundle
+    graph = changed_graph(
+        bundle.decoder,
+        [node("Gather", "made zero", "first", axis=0), node("Add", "made first", "result")],
+        {"zero": np.zeros(1, np.int64)},
+    )
+    y = np.ones((7, bundle.manifest.latents))
+    run_it = next(iter(sessions(graph).values()))
+    y[1:] = 2
+    with pytest.raises(ExportError, match=r"graph at batch 2 and one by one: \d+ of \d+ values differ, all must be the same bits"):
+        check_batches("graph", run_it, {"latents": y}, ["latents"])
+
+
+def test_torch_is_compared_with_onnx_runtime():
+    torch = pytest.importorskip("torch")
+    from graphs import graph_of
+
+    weights = np.round(np.random.default_rng(0).normal(0, 20, (4, 3))).astype(np.float32)
+    graph = graph_of([node("MatMul", "x w", "y")], {"w": weights})
+    x = np.round(np.random.default_rng(1).normal(0, 50, (5, 4))).astype(np.float32)
+    check_same_as_torch("decoder", lambda t: t @ torch.from_numpy(weights), graph, [x])
+    with pytest.raises(ExportError, match="decoder by torch and by ONNX Runtime: 15 of 15 values differ"):
+        check_same_as_torch("decoder", lambda t: t @ torch.from_numpy(weights) + 0.5, graph, [x])
+    check_same_as_torch("encoder", lambda t: t @ torch.from_numpy(weights) + 1e-3, graph, [x], 1e-4)
+    with pytest.raises(ExportError, match="encoder by torch and by ONNX Runtime: they differ by up to 1,"):
+        check_same_as_torch("encoder", lambda t: t @ torch.from_numpy(weights) + 1, graph, [x], 1e-4)
+
+
+@pytest.mark.parametrize(
+    ("record", "found"),
+    [
+        ({"a": ["made in /home/user/models"]}, "/home/"),
+        ({"a": {"/srv/data/": 1}}, "/srv/"),
+        ({"a": "C:\\models"}, "C:"),
+    ],
+)
+def test_provenance_names_no_place_on_a_machine(record, found):
+    with pytest.raises(ExportError) as caught:
+        check_names_no_machine(record)
+    assert f"provenance holds a path of this machine, '{found}" in str(caught.value)
+
+
+def test_addresses_and_relative_paths_are_no_places_on_a_machine():
+    check_names_no_machine({"source": "https://github.com/Zelex/images", "path": "photos/train", "each": ["GPL-2+/CC", 3, None]})
+
+
+def test_files_of_one_group_stay_together(tmp_path, folder):
+    loaded = load(recipe_of(tmp_path, PICTURES), folder)
+    left = {int(array[0, 0, 0]) for array in loaded.held_out}
+    kept = {path.name for path in loaded.training}
+    assert len(left) == 4
+    assert {value // 16 for value in left} == {value // 16 for value in left if value % 16 == 0}
+    assert kept == {f"source{g}_{c}.png" for g in range(8) for c in range(2) if 16 * g + c not in left}
+    assert loaded.facts[0]["held_out"] == "4 files, 2 of 8 groups, drawn with seed 0"
+    again = load(recipe_of(tmp_path, PICTURES), folder)
+    assert again.facts == loaded.facts
+    other = load(recipe_of(tmp_path, PICTURES.replace("seed = 0", "seed = 1")), folder)
+    assert other.facts[0]["sha256"] == loaded.facts[0]["sha256"]
+    assert {int(array[0, 0, 0]) for array in other.held_out} != left
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('source = "made up"\n', "", "'source' is missing"),
+        ("seed = 3", "sede = 3", "recipe has unknown keys sede; known are axes, data, measure, seed, suits, train"),
+        ('axes = "tcyx"\nseed', 'axes = "tcyq"\nseed', "axes='tcyq' has unknown letter(s) q"),
+        ("steps = 10", "stepz = 10", "[train] has unknown keys stepz"),
+        ("max_error = 0.05\n[suits]", "max_error = -1\n[suits]", "max_error=-1 is negative"),
+        ("fields/wind.npy", "../wind.npy", "path '../wind.npy' must lie below the data folder"),
+        ("train = [0, 16]", "train = [0, 17]", "fields/wind.npy: train [0, 17] and held_out [16, 24] overlap"),
+        ("train = [0, 16]\n", "", "fields/wind.npy: train and held_out must each be [start, stop]"),
+        ("train = [0, 16]", "train = [4, 4]", "[4, 4] is no range [start, stop]"),
+        ("fields/wind.npy", "fields", "fields: held_out must be a share of its files between 0 and 1, and train left out"),
+        ('["float32"]', '["f4"]', "suits: 'f4' is none of the dtypes"),
+        ("psnr = 40", "psnr = 400", "psnr=400 dB is outside 0 to 300"),
+        ("seed = 3", "seed = ", "Invalid value"),
+    ],
+)
+def test_a_recipe_that_cannot_be_is_refused(tmp_path, old, new, message):
+    assert old in TINY
+    with pytest.raises(ExportError) as caught:
+        recipe_of(tmp_path, TINY.replace(old, new))
+    assert str(caught.value).startswith(f"recipe tiny.toml: {message}")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            TINY.replace("fields/wind.npy", "fields/gale.npy"),
+            "tiny: there is no fields/gale.npy in the data folder; it comes from made up",
+        ),
+        (
+            TINY.replace("[16, 24]", "[16, 25]"),
+            "fields/wind.npy: (24, 2, 32, 40) with axes 'tcyx' has no ranges (0, 16) and (16, 25)",
+        ),
+        (PICTURES.replace("0.25", "0.01"), "photos: 16 files in 8 groups, too few to hold out 0.01 of them"),
+        (
+            PICTURES.replace("source", "crop").replace("crop =", "source =").replace("(\\w+)_", "(\\d+)_"),
+            "photos/source0_0.png does not",
+        ),
+    ],
+)
+def test_data_that_are_not_as_the_recipe_says_are_refused(tmp_path, folder, text, message):
+    with pytest.raises(ExportError) as caught:
+        load(recipe_of(tmp_path, text), folder)
+    assert str(caught.value).startswith(message)
+
+
+def test_every_recipe_here_is_sound():
+    recipes = sorted((ROOT / "export" / "recipes").glob("*.toml"))
+    assert recipes
+    for path in recipes:
+        assert load_recipe(find_recipe(path.stem)).name == path.stem
+
+
+def test_a_small_field_is_notcropped_and_a_large_one_keeps_its_channels():
+    x = smooth_field((2, 3, 8, 8))
+    assert checks.cropped(x, "tcyx", "tzyx").shape == x.shape
+    large = np.zeros((64, 3, 100, 200))
+    assert checks.cropped(large, "tcyx", "tzyx").shape == (16, 3, 13, 25)
+    assert checks.cropped(large, "tcyx", "tz").shape == (1, 3, 100, 200)
