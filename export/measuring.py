@@ -30,7 +30,8 @@ def _measured(model: aecodec.Model, held_out: Sequence[np.ndarray], axes: str, f
         worst = max(worst, float(np.abs(error[finite]).max(initial=0.0)))
         squares += float(np.square(error[finite]).sum())
         good = array[np.isfinite(array)]
-        low, high = min(low, float(good.min(initial=math.inf))), max(high, float(good.max(initial=-math.inf)))
+        if good.size:
+            low, high = min(low, float(good.min())), max(high, float(good.max()))
     if held_out[0].dtype == np.uint8:
         low, high = 0.0, 255.0
     found = {

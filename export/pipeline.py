@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ def run(recipe: Recipe, settings: Settings, say: Callable[[str], None] = print) 
         raise ExportError(f"{target.name} is there already; pass --force to replace it")
     loaded = data.load(recipe, settings.folder)
     say(f"data: {len(loaded.training)} arrays to train on, {len(loaded.held_out)} held out")
-    bundle, facts = _trained(recipe, loaded, settings, say)
+    bundle = _trained(recipe, loaded, settings, say)
     shown = check_bundle(bundle)
     say(f"exact: {shown['exact']}; the same bits by {shown['executors']}")
     check_files(bundle, loaded.held_out, recipe.axes, recipe.measure)
@@ -45,9 +45,7 @@ def run(recipe: Recipe, settings: Settings, say: Callable[[str], None] = print) 
     for each in metrics:
         say(f"held out: {', '.join(f'{key} {value}' for key, value in each.items())}")
     about = {"name": recipe.name, "sha256": recipe.digest, "seed": recipe.seed}
-    finished = described(
-        bundle, recipe.suits, {"recipe": about, "data": loaded.facts, **facts, "checks": shown, "metrics": metrics}
-    )
+    finished = described(bundle, recipe.suits, {"recipe": about, "data": loaded.facts, "checks": shown, "metrics": metrics})
     check_bundle(finished)  # what was added counts, too
     if target is not None:
         finished.save(target, overwrite=settings.overwrite)
@@ -55,11 +53,11 @@ def run(recipe: Recipe, settings: Settings, say: Callable[[str], None] = print) 
     return finished
 
 
-def _trained(recipe: Recipe, loaded: data.Loaded, settings: Settings, say: Callable[[str], None]) -> tuple[Bundle, dict[str, Any]]:
-    """The bundle that comes of training, or that came of it before, and what to say of it."""
+def _trained(recipe: Recipe, loaded: data.Loaded, settings: Settings, say: Callable[[str], None]) -> Bundle:
+    """The bundle that comes of training, or that came of it before; its provenance says how it was trained."""
     if settings.from_model is not None:
         say(f"training: skipped for {settings.from_model.name}")
-        return aecodec.load_model(settings.from_model, "cpu").bundle, {"training": "made before this export"}
+        return _noted(aecodec.load_model(settings.from_model, "cpu").bundle, "made before this export")
     from aecodec.training import train  # torch, which the other stages do without
 
     settings.work.mkdir(parents=True, exist_ok=True)
@@ -74,7 +72,14 @@ def _trained(recipe: Recipe, loaded: data.Loaded, settings: Settings, say: Calla
         **recipe.fidelity,
     )
     seconds = round(time.monotonic() - begun, 1)
+    bundle = _noted(model.bundle, {"seconds": seconds, **recipe.train, "fidelity": dict(recipe.fidelity)})
     kept = settings.work / f"{recipe.name}.trained.aecm"
-    model.save(kept, overwrite=True)
+    bundle.save(kept, overwrite=True)
     say(f"training: {seconds} s; kept as {kept}, for --from-model")
-    return model.bundle, {"training": {"seconds": seconds, **recipe.train, "fidelity": dict(recipe.fidelity)}}
+    return bundle
+
+
+def _noted(bundle: Bundle, training: Any) -> Bundle:
+    """With `training` in its provenance, unless it says something of that itself."""
+    provenance = {"training": training, **bundle.manifest.provenance}
+    return replace(bundle, manifest=replace(bundle.manifest, provenance=provenance)).sealed()

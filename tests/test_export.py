@@ -21,6 +21,7 @@ from export import checks  # found by the path above
 from export.data import load
 from export.errors import ExportError
 from export.executors import check_batches, check_same_as_torch, sessions
+from export.measuring import measure
 from export.pipeline import Settings, run
 from export.provenance import check_names_no_machine
 from export.recipe import find_recipe, load_recipe
@@ -160,14 +161,15 @@ def test_the_command_checks_without_writing_and_fails_in_one_line(tmp_path, fold
 
 
 def test_a_model_that_is_too_large_is_refused(tmp_path, settings, monkeypatch):
-    size = settings.from_model.stat().st_size
-    monkeypatch.setattr(checks, "MOST_BYTES", size - 1)
-    with pytest.raises(ExportError, match=f"the model has {size} bytes, at most {size - 1} are shipped"):
-        run(recipe_of(tmp_path), settings)
-    monkeypatch.setattr(checks, "MOST_BYTES", size)  # enough for the model, but not for its provenance
-    with pytest.raises(ExportError, match=f"bytes, at most {size} are shipped"):
-        run(recipe_of(tmp_path), settings)
+    whole = len(run(recipe_of(tmp_path), dataclasses.replace(settings, output=None)).to_bytes())
+    for most in (5000, whole - 1):  # too little for the model, and enough for it but not for its provenance
+        monkeypatch.setattr(checks, "MOST_BYTES", most)
+        with pytest.raises(ExportError, match=rf"the model has \d+ bytes, at most {most} are shipped; make it narrower"):
+            run(recipe_of(tmp_path), settings)
     assert not (tmp_path / "tiny.aecm").exists()
+    monkeypatch.setattr(checks, "MOST_BYTES", whole)
+    run(recipe_of(tmp_path), settings)
+    assert (tmp_path / "tiny.aecm").stat().st_size == whole
 
 
 def test_a_model_that_is_not_exact_is_refused(tmp_path, settings):
@@ -315,6 +317,30 @@ def test_data_that_are_not_as_the_recipe_says_are_refused(tmp_path, folder, text
     with pytest.raises(ExportError) as caught:
         load(recipe_of(tmp_path, text), folder)
     assert str(caught.value).startswith(message)
+
+
+def test_measures_are_of_all_that_was_held_out(field, fitted):
+    model = aecodec.load_model(fitted, "cpu")
+    holes = field[:4].copy()
+    holes[0, 0, :3, :3] = np.nan
+    (found,) = measure(model, [holes, field[20:]], "tcyx", [{"max_error": 0.05}])
+    files = [aecodec.compress(x, model, "tcyx", max_error=0.05, embed_model=False) for x in (holes, field[20:])]
+    error = np.concatenate([aecodec.decompress(f, model=model) - x for f, x in zip(files, (holes, field[20:]), strict=True)])
+    span = max(np.nanmax(holes), field[20:].max()) - min(np.nanmin(holes), field[20:].min())
+    assert found["bits_per_value"] == round(8 * sum(map(len, files)) / error.size, 5)
+    assert found["worst_error"] == pytest.approx(np.nanmax(np.abs(error)), rel=1e-4)
+    assert found["psnr"] == pytest.approx(10 * np.log10(span**2 / np.nansum(error**2.0) * error.size), abs=1e-3)
+    assert found["without_model_bits_per_value"] > 0
+
+
+def test_pictures_are_measured_against_255():
+    x = np.clip(smooth_field((40, 48, 3)) * 5 + 128, 0, 255).astype(np.uint8)
+    model = aecodec.fit(x, axes="yxc", provider="cpu")
+    (found,) = measure(model, [x], "yxc", [{"quality": 30}])
+    decoded = aecodec.decompress(aecodec.compress(x, model, "yxc", quality=30))
+    mse = np.square(decoded.astype(float) - x).mean()
+    assert found["quality"] == 30
+    assert found["psnr"] == round(10 * np.log10(255**2 / mse), 4)
 
 
 def test_every_recipe_here_is_sound():

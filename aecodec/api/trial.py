@@ -11,7 +11,7 @@ from aecodec.canonical import ArraySpec
 from aecodec.codec.chunk import ChunkCoder
 from aecodec.codec.model import Model, Origin
 
-SAMPLE_VALUES = 1 << 19
+SAMPLE_VALUES = 1 << 18
 _ROWS = 64  # a sample of part of a step has a multiple of this many rows
 _DECIBEL = 0.053  # of the decimal logarithm of the size: a decibel more takes about 13 % more, as it does of JPEG and of WebP
 _BEST = 1e-4  # of the span: error below which qualities are not told apart

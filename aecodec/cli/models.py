@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from aecodec.api.reader import Reader
 from aecodec.cli.progress import say, size_text
@@ -41,9 +42,18 @@ def show_model(bundle: Bundle, as_json: bool) -> None:
         "channels": str(m.channels),
         "suits": _suits_text(m),
         "reference": "x".join(map(str, m.reference)) if m.reference else "none",
-        "provenance": ", ".join(f"{key}: {value}" for key, value in m.provenance.items()),
+        **{f"provenance: {key}": _text(value) for key, value in m.provenance.items()},
     }
     print_rows("model", rows)
+
+
+def _text(value: Any) -> str:
+    """A value of a JSON object for people: entries of a list on lines of their own."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {_text(each)}" for key, each in value.items())
+    if isinstance(value, list):
+        return ("\n" if any(isinstance(each, dict) for each in value) else ", ").join(map(_text, value))
+    return str(value)
 
 
 def _suits_text(manifest: Manifest) -> str:

@@ -254,6 +254,13 @@ def _parts() -> list[files.ModelFile]:
     return [files.ModelFile.parse(data) for data in _models()]
 
 
+def _manifests() -> list[bytes]:
+    """Those of the models, and of one that may be taken unasked."""
+    found = [parts.manifest for parts in _parts()]
+    suits = b'{"suits":{"axes":["yxc","tyxc"],"dtypes":["uint8"],"fidelity":["quality"],"later":[1]},'
+    return [*found, suits + found[0].removeprefix(b"{")]
+
+
 def _after_count(seeds: list[bytes]) -> Callable[[], list[bytes]]:
     return lambda: [b"\x07\0" + seed for seed in seeds]
 
@@ -279,7 +286,7 @@ TARGETS = {
     "chunk-with-model": Target(_chunk_with_model, lambda: _bodies(True), 1 << 13),
     "layout": Target(_layout, lambda: [b"\4" + p for p in _payloads(files.INDEX)] + [b"\3" + p for p in _payloads(files.END)]),
     "header": Target(_header, lambda: _payloads(files.HEADER)),
-    "manifest": Target(_manifest, lambda: [parts.manifest for parts in _parts()]),
+    "manifest": Target(_manifest, _manifests),
     "graph": Target(_graph, lambda: [parts.parts[1] for parts in _parts()], 1 << 14),
     "sealed-model": Target(_sealed_model, lambda: [p.manifest + b"\0" + p.parts[1] for p in _parts()], 1 << 14),
     "model": Target(_model, _models, 1 << 14),
