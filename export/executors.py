@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-import onnx
 import onnxruntime
 
 from aecodec.runtime.reference import ReferenceRun
@@ -13,7 +12,6 @@ Run = Callable[..., np.ndarray]
 LEVELS: dict[str, onnxruntime.GraphOptimizationLevel] = dict(onnxruntime.GraphOptimizationLevel.__members__)
 THREADS = (1, 2)
 BATCHES = (1, 2, 7)
-_FREE = 6  # what sizes that a graph leaves open are set to, but for the batch
 
 
 def sessions(graph: bytes) -> dict[str, Run]:
@@ -36,44 +34,39 @@ def _runner(session: onnxruntime.InferenceSession) -> Run:
     return lambda *arrays: np.asarray(session.run(None, dict(zip(names, arrays, strict=True)))[0])
 
 
-def shapes_of(graph: bytes, batch: int) -> dict[str, tuple[int, ...]]:
-    """Shapes of a graph's inputs with `batch` where their first size is open; other open sizes are _FREE, and so on."""
-    shapes = {}
-    for value in onnx.load_model_from_string(graph).graph.input:
-        sizes = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
-        shapes[value.name] = tuple(size or (batch if at == 0 else _FREE + at) for at, size in enumerate(sizes))
-    return shapes
-
-
-def check_batches(name: str, run: Run, inputs: Mapping[str, np.ndarray], batched: Sequence[str], tolerance: float = 0.0) -> None:
+def check_batches(what: str, run: Run, inputs: Mapping[str, np.ndarray], tolerance: float = 0.0) -> None:
     """ExportError unless runs of 1, 2 and 7 at once equal single runs: bit for bit, or within `tolerance` of the largest value.
 
-    `inputs` have at least 7 entries along the first axis if they are among those `batched`.
+    The first of `inputs` is what comes in batches, and has at least 7; the others stay as they are.
     """
-
-    def part(start: int, stop: int) -> np.ndarray:
-        return run(*(value[start:stop] if key in batched else value for key, value in inputs.items()))
-
-    single = np.concatenate([part(at, at + 1) for at in range(max(BATCHES))])
+    batched, *others = inputs.values()
+    single = np.concatenate([run(batched[at : at + 1], *others) for at in range(max(BATCHES))])
     for batch in BATCHES:
-        _check_same(f"{name} at batch {batch} and one by one", part(0, batch), single[:batch], tolerance)
+        _check_same(f"{what} at batch {batch} and one by one", run(batched[:batch], *others), single[:batch], tolerance)
 
 
-def check_agreement(name: str, graph: bytes, inputs: Sequence[np.ndarray], tolerance: float = 0.0) -> None:
-    """ExportError unless all executors give the same: bit for bit, or within `tolerance`."""
-    expected = ReferenceRun(graph)(*inputs)
-    for how, run in sessions(graph).items():
-        _check_same(f"{name} by ONNX Runtime ({how}) and by onnx.reference", run(*inputs), expected, tolerance)
+def check_agreement(
+    what: str, reference: Run, runs: Mapping[str, Run], inputs: Mapping[str, np.ndarray], tolerance: float = 0.0
+) -> None:
+    """ExportError unless all of `runs` give what `reference` does: bit for bit, or within `tolerance`."""
+    expected = reference(*inputs.values())
+    for how, run in runs.items():
+        _check_same(f"{what} by ONNX Runtime ({how}) and by onnx.reference", run(*inputs.values()), expected, tolerance)
 
 
-def check_same_as_torch(name: str, module: Run, graph: bytes, inputs: Sequence[np.ndarray], tolerance: float = 0.0) -> None:
+def check_same_as_torch(what: str, module: Run, graph: bytes, inputs: Sequence[np.ndarray], tolerance: float = 0.0) -> None:
     """ExportError unless a torch module, called with tensors, gives what ONNX Runtime does: bit for bit, or within `tolerance`."""
     import torch  # only where something was trained
 
     with torch.no_grad():
         ours = np.asarray(module(*(torch.from_numpy(np.ascontiguousarray(value)) for value in inputs)))
     theirs = next(iter(sessions(graph).values()))(*inputs)
-    _check_same(f"{name} by torch and by ONNX Runtime", ours.astype(theirs.dtype), theirs, tolerance)
+    _check_same(f"{what} by torch and by ONNX Runtime", ours.astype(theirs.dtype), theirs, tolerance)
+
+
+def reference(graph: bytes) -> Run:
+    """onnx's own executor."""
+    return ReferenceRun(graph)
 
 
 def _check_same(what: str, found: np.ndarray, expected: np.ndarray, tolerance: float) -> None:

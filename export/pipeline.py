@@ -9,7 +9,7 @@ from typing import Any
 import aecodec
 from aecodec.models.bundle import Bundle
 from export import data
-from export.checks import check_bundle, check_files
+from export.checks import check_bundle, check_files, check_size
 from export.errors import ExportError
 from export.measuring import measure
 from export.provenance import described
@@ -38,7 +38,9 @@ def run(recipe: Recipe, settings: Settings, say: Callable[[str], None] = print) 
     say(f"data: {len(loaded.training)} arrays to train on, {len(loaded.held_out)} held out")
     bundle = _trained(recipe, loaded, settings, say)
     shown = check_bundle(bundle)
-    say(f"exact: {shown['exact']}; the same bits by {shown['executors']}")
+    for name, found in shown["exact"].items():
+        say(f"exact: {name}, {found}")
+    say(f"the same bits by {shown['executors']}")
     check_files(bundle, loaded.held_out, recipe.axes, recipe.measure)
     say(f"files of {len(recipe.measure)} fidelities decode to the same bits by every executor")
     metrics = measure(aecodec.Model(bundle, "cpu"), loaded.held_out, recipe.axes, recipe.measure)
@@ -46,7 +48,7 @@ def run(recipe: Recipe, settings: Settings, say: Callable[[str], None] = print) 
         say(f"held out: {', '.join(f'{key} {value}' for key, value in each.items())}")
     about = {"name": recipe.name, "sha256": recipe.digest, "seed": recipe.seed}
     finished = described(bundle, recipe.suits, {"recipe": about, "data": loaded.facts, "checks": shown, "metrics": metrics})
-    check_bundle(finished)  # what was added counts, too
+    check_size(finished)  # what was added counts, too
     if target is not None:
         finished.save(target, overwrite=settings.overwrite)
         say(f"{target.name}: {target.stat().st_size} bytes, {finished.id}")

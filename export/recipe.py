@@ -12,7 +12,7 @@ held_out = 0.1                          share of the groups; of one .npy file: [
 train = [0, 96]                         of one .npy file: likewise
 [train]                                 arguments of aecodec.training.train
 [train.fidelity]                        its fidelity
-[suits]                                 the manifest's entry (FORMAT.md, 2.3); optional
+[suits]                                 the manifest's entry (FORMAT.md, section 2); optional
 [[measure]]                             a fidelity that is measured on what is held out; one or more
 quality = 50
 """

@@ -34,6 +34,7 @@ from aecodec.packing.varint import Cursor, put_varint
 _PART_LEVEL = 19
 _SPATIAL_AXES = 0b1100
 _REFERENCE_CELL = 16
+_NO_GRAPHS = ("reference", "constant")
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,11 @@ class Bundle:
         """The same bundle with the hash of each part in its manifest."""
         hashes = {name: hashlib.sha256(d).hexdigest() for name, d in self._parts().items() if d is not None}
         return replace(self, manifest=replace(self.manifest, parts=hashes))
+
+    @property
+    def graphs(self) -> dict[str, bytes]:
+        """Its ONNX graphs by the names of their parts."""
+        return {name: data for name, data in self._parts().items() if data is not None and name not in _NO_GRAPHS}
 
     def check_sealed(self) -> None:
         """ModelError unless the parts are those that the manifest, and so the id, names."""
