@@ -46,10 +46,10 @@ def check_batches(what: str, run: Run, inputs: Mapping[str, np.ndarray], toleran
 
 
 def check_agreement(
-    what: str, reference: Run, runs: Mapping[str, Run], inputs: Mapping[str, np.ndarray], tolerance: float = 0.0
+    what: str, expected_by: Run, runs: Mapping[str, Run], inputs: Mapping[str, np.ndarray], tolerance: float = 0.0
 ) -> None:
-    """ExportError unless all of `runs` give what `reference` does: bit for bit, or within `tolerance`."""
-    expected = reference(*inputs.values())
+    """ExportError unless all of `runs` give what `expected_by` does: bit for bit, or within `tolerance`."""
+    expected = expected_by(*inputs.values())
     for how, run in runs.items():
         _check_same(f"{what} by ONNX Runtime ({how}) and by onnx.reference", run(*inputs.values()), expected, tolerance)
 

@@ -73,9 +73,8 @@ def _graph(name: str, content: bytes, bundle: Bundle) -> Graph:
     model = onnx.load_model_from_string(content)
     source, *others = model.graph.input
     if [value.name for value in others] not in ([], [KIND]):
-        raise ExportError(
-            f"the {name} has the inputs {', '.join(value.name for value in model.graph.input)}; one, or one and {KIND}"
-        )
+        found = ", ".join(value.name for value in model.graph.input)
+        raise ExportError(f"the {name} has the inputs {found}; one is due, or one and {KIND}")
     tensor = source.type.tensor_type
     shape = tuple(dim.dim_value or _FREE + at for at, dim in enumerate(tensor.shape.dim))
     dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)

@@ -21,6 +21,7 @@ from export import checks  # found by the path above
 from export.data import load
 from export.errors import ExportError
 from export.executors import check_batches, check_same_as_torch, sessions
+from export.graphs import graphs_of
 from export.measuring import measure
 from export.pipeline import Settings, run
 from export.provenance import check_names_no_machine
@@ -222,6 +223,39 @@ def test_a_decoder_that_looks_at_the_rest_of_the_batch_is_refused(fitted):
     y[1:] = 2
     with pytest.raises(ExportError, match=r"graph at batch 2 and one by one: \d+ of \d+ values differ, all must be the same bits"):
         check_batches("graph", run_it, {"latents": y})
+
+
+def test_each_graph_is_tried_on_typical_and_largest_inputs_of_several_kinds(fitted):
+    bundle = aecodec.load_model(fitted).bundle
+    graphs = {graph.name: graph for graph in graphs_of(bundle)}
+    assert set(graphs) == {"encoder", "decoder", "predictor"}
+    assert [what for what, _ in graphs["encoder"].trials(7)] == ["typical input"]
+    largest = dict(graphs["decoder"].trials(7))["largest input"]
+    (values,) = largest.values()
+    assert values.shape == (7, bundle.manifest.latents)
+    assert np.array_equal(np.abs(values), np.full_like(values, bundle.manifest.latent_limit))
+    predictor = graphs["predictor"]
+    assert predictor.kinds == bundle.manifest.predictor.kinds
+    trials = dict(predictor.trials(2))
+    kinds = (0, predictor.kinds // 2, predictor.kinds - 1)
+    assert list(trials) == [f"{size} input of kind {kind}" for size in ("typical", "largest") for kind in kinds]
+    planes = trials["typical input of kind 0"]["planes"]
+    assert planes.dtype == np.float32
+    assert np.array_equal(planes, np.rint(planes))
+    assert [graph.tolerance for graph in graphs.values()] == [1e-3, 0.0, 0.0]
+
+
+def test_graphs_with_other_inputs_are_refused(fitted):
+    bundle = aecodec.load_model(fitted).bundle
+    predictor = onnx.load_model_from_string(bundle.predictor)
+    predictor.graph.input[1].name = "sort"
+    with pytest.raises(ExportError, match="the predictor has the inputs planes, sort; one is due, or one and kind"):
+        graphs_of(dataclasses.replace(bundle, predictor=predictor.SerializeToString()))
+    predictor.graph.input[1].name = "kind"
+    for each in predictor.graph.node:
+        each.op_type = "Identity" if each.op_type == "Gather" else each.op_type
+    with pytest.raises(ExportError, match="the predictor has an input kind that picks no constants"):
+        graphs_of(dataclasses.replace(bundle, predictor=predictor.SerializeToString()))
 
 
 def test_torch_is_compared_with_onnx_runtime():
