@@ -1,6 +1,6 @@
 """The executors that must agree on a graph: ONNX Runtime at every optimisation level and thread count, and onnx's reference."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import onnxruntime
@@ -42,7 +42,7 @@ def check_batches(what: str, run: Run, inputs: Mapping[str, np.ndarray], toleran
     batched, *others = inputs.values()
     single = np.concatenate([run(batched[at : at + 1], *others) for at in range(max(BATCHES))])
     for batch in BATCHES:
-        _check_same(f"{what} at batch {batch} and one by one", run(batched[:batch], *others), single[:batch], tolerance)
+        check_same(f"{what} at batch {batch} and one by one", run(batched[:batch], *others), single[:batch], tolerance)
 
 
 def check_agreement(
@@ -51,17 +51,7 @@ def check_agreement(
     """ExportError unless all of `runs` give what `expected_by` does: bit for bit, or within `tolerance`."""
     expected = expected_by(*inputs.values())
     for how, run in runs.items():
-        _check_same(f"{what} by ONNX Runtime ({how}) and by onnx.reference", run(*inputs.values()), expected, tolerance)
-
-
-def check_same_as_torch(what: str, module: Run, graph: bytes, inputs: Sequence[np.ndarray], tolerance: float = 0.0) -> None:
-    """ExportError unless a torch module, called with tensors, gives what ONNX Runtime does: bit for bit, or within `tolerance`."""
-    import torch  # only where something was trained
-
-    with torch.no_grad():
-        ours = np.asarray(module(*(torch.from_numpy(np.ascontiguousarray(value)) for value in inputs)))
-    theirs = next(iter(sessions(graph).values()))(*inputs)
-    _check_same(f"{what} by torch and by ONNX Runtime", ours.astype(theirs.dtype), theirs, tolerance)
+        check_same(f"{what} by ONNX Runtime ({how}) and by onnx.reference", run(*inputs.values()), expected, tolerance)
 
 
 def reference(graph: bytes) -> Run:
@@ -69,7 +59,8 @@ def reference(graph: bytes) -> Run:
     return ReferenceRun(graph)
 
 
-def _check_same(what: str, found: np.ndarray, expected: np.ndarray, tolerance: float) -> None:
+def check_same(what: str, found: np.ndarray, expected: np.ndarray, tolerance: float) -> None:
+    """ExportError unless two outputs are the same: bit for bit, or within `tolerance` of the largest value."""
     if found.shape != expected.shape or found.dtype != expected.dtype:
         raise ExportError(f"{what}: {found.dtype} {found.shape} and {expected.dtype} {expected.shape}")
     if not tolerance:

@@ -1,10 +1,8 @@
 """From a recipe to a file that ships: data, training, checks, measures, provenance, the bundle."""
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import aecodec
 from aecodec.models.bundle import Bundle
@@ -14,6 +12,7 @@ from export.errors import ExportError
 from export.measuring import measure
 from export.provenance import described
 from export.recipe import Recipe
+from export.training import noted, trained
 
 SHIPPED = Path(aecodec.__file__).parent / "models"
 
@@ -57,31 +56,7 @@ def run(recipe: Recipe, settings: Settings, say: Callable[[str], None] = print) 
 
 def _trained(recipe: Recipe, loaded: data.Loaded, settings: Settings, say: Callable[[str], None]) -> Bundle:
     """The bundle that comes of training, or that came of it before; its provenance says how it was trained."""
-    if settings.from_model is not None:
-        say(f"training: skipped for {settings.from_model.name}")
-        return _noted(aecodec.load_model(settings.from_model, "cpu").bundle, "made before this export")
-    from aecodec.training import train  # torch, which the other stages do without
-
-    settings.work.mkdir(parents=True, exist_ok=True)
-    begun = time.monotonic()
-    model: aecodec.Model = train(
-        loaded.training,
-        axes=recipe.axes,
-        seed=recipe.seed,
-        checkpoint=settings.work / f"{recipe.name}.checkpoint",
-        log_dir=settings.work,
-        **recipe.train,
-        **recipe.fidelity,
-    )
-    seconds = round(time.monotonic() - begun, 1)
-    bundle = _noted(model.bundle, {"seconds": seconds, **recipe.train, "fidelity": dict(recipe.fidelity)})
-    kept = settings.work / f"{recipe.name}.trained.aecm"
-    bundle.save(kept, overwrite=True)
-    say(f"training: {seconds} s; kept as {kept}, for --from-model")
-    return bundle
-
-
-def _noted(bundle: Bundle, training: Any) -> Bundle:
-    """With `training` in its provenance, unless it says something of that itself."""
-    provenance = {"training": training, **bundle.manifest.provenance}
-    return replace(bundle, manifest=replace(bundle.manifest, provenance=provenance)).sealed()
+    if settings.from_model is None:
+        return trained(recipe, loaded, settings.work, say)
+    say(f"training: skipped for {settings.from_model.name}")
+    return noted(aecodec.load_model(settings.from_model, "cpu").bundle, "made before this export")

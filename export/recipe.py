@@ -11,6 +11,7 @@ group = '^(\\w+_\\d+)_'                   files whose names match alike go to th
 held_out = 0.1                          share of the groups; of one .npy file: [start, stop] along its stream axis
 train = [0, 96]                         of one .npy file: likewise
 [train]                                 arguments of aecodec.training.train
+networks = ["autoencoder"]
 [train.fidelity]                        its fidelity
 [suits]                                 the manifest's entry (FORMAT.md, section 2); optional
 [[measure]]                             a fidelity that is measured on what is held out; one or more
@@ -33,7 +34,10 @@ from export.errors import ExportError
 
 RECIPES = Path(__file__).parent / "recipes"
 TRAINING = frozenset(
-    ("family", "networks", "tile", "width", "depth", "latents", "time_budget", "steps", "batch_size", "learning_rate", "validation")
+    (
+        *("networks", "family", "tile", "width", "depth", "latents", "distortion_weight"),
+        *("time_budget", "steps", "batch_size", "learning_rate", "validation", "missing"),
+    )
 )
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
 
@@ -94,6 +98,8 @@ def _parse(name: str, digest: str, record: dict[str, Any]) -> Recipe:
     train = dict(record["train"])
     fidelity = train.pop("fidelity", {})
     _check_keys("[train]", train, TRAINING)
+    if not train["networks"] or not all(type(name) is str for name in train["networks"]):
+        raise ValueError("[train] networks must be a list of names")
     fidelity_from_options(**fidelity)
     measured = tuple(record["measure"])
     if not measured or not record["data"]:

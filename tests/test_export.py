@@ -20,7 +20,7 @@ sys.path.append(str(Path(__file__).parent.parent))
 from export import checks  # found by the path above
 from export.data import load
 from export.errors import ExportError
-from export.executors import check_batches, check_same_as_torch, sessions
+from export.executors import check_batches, sessions
 from export.graphs import graphs_of
 from export.measuring import measure
 from export.pipeline import Settings, run
@@ -38,6 +38,7 @@ licence = "none"
 train = [0, 16]
 held_out = [16, 24]
 [train]
+networks = ["autoencoder"]
 family = "vanilla"
 steps = 10
 [train.fidelity]
@@ -62,6 +63,7 @@ licence = "none"
 group = '^(\\w+)_\\d+\\.png$'
 held_out = 0.25
 [train]
+networks = ["autoencoder"]
 [[measure]]
 quality = 50
 """
@@ -258,19 +260,57 @@ def test_graphs_with_other_inputs_are_refused(fitted):
         graphs_of(dataclasses.replace(bundle, predictor=predictor.SerializeToString()))
 
 
-def test_torch_is_compared_with_onnx_runtime():
-    torch = pytest.importorskip("torch")
-    from graphs import graph_of
+@pytest.fixture(scope="module")
+def tiles():
+    """A network of tiles in torch, its export and the steps that it is for."""
+    pytest.importorskip("torch")
+    from map_models import STEPS, network, smooth
 
-    weights = np.round(np.random.default_rng(0).normal(0, 20, (4, 3))).astype(np.float32)
-    graph = graph_of([node("MatMul", "x w", "y")], {"w": weights})
-    x = np.round(np.random.default_rng(1).normal(0, 50, (5, 4))).astype(np.float32)
-    check_same_as_torch("decoder", lambda t: t @ torch.from_numpy(weights), graph, [x])
-    with pytest.raises(ExportError, match="decoder by torch and by ONNX Runtime: 15 of 15 values differ"):
-        check_same_as_torch("decoder", lambda t: t @ torch.from_numpy(weights) + 0.5, graph, [x])
-    check_same_as_torch("encoder", lambda t: t @ torch.from_numpy(weights) + 1e-3, graph, [x], 1e-4)
-    with pytest.raises(ExportError, match="encoder by torch and by ONNX Runtime: they differ by up to 1,"):
-        check_same_as_torch("encoder", lambda t: t @ torch.from_numpy(weights) + 1, graph, [x], 1e-4)
+    from aecodec.training.autoencoder_export import Target, export_autoencoder
+
+    made = network((1, 3, 4, 4), (3, 9, 48), 0)
+    examples = [smooth((1, 48, 16, 16), i).astype(np.float32) for i in range(2)]
+    target = Target("yxc", (1, 3, 4, 4), (128.0,) * 3, (1.0,) * 3)
+    return made, export_autoencoder(made, STEPS, examples, target, "vanilla", {})
+
+
+def test_torch_gives_what_the_graphs_of_a_network_do(tiles):
+    from export.torch_graphs import check_as_in_torch
+
+    assert check_as_in_torch(*tiles) == ["encoder", "decoder", "prior-1", "prior-2"]
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [("synthesis", "decoder"), ("analysis", "encoder"), ("priors.0.last.bias", "prior-1"), ("encoder.last.bias", "encoder")],
+)
+def test_a_network_that_went_on_after_its_export_is_noticed(tiles, name, part):
+    import torch
+
+    from export.torch_graphs import check_as_in_torch
+
+    made, bundle = tiles
+    parameter = dict(made.named_parameters())[name]
+    before = parameter.detach().clone()
+    with torch.no_grad():
+        parameter.add_(1.0)
+    with pytest.raises(ExportError, match=f"{part} on typical input of kind 0, by torch and by ONNX Runtime: "):
+        check_as_in_torch(made, bundle)
+    with torch.no_grad():
+        parameter.copy_(before)
+
+
+def test_a_model_that_lacks_what_was_trained_is_noticed(tiles, fitted):
+    from export.torch_graphs import check_as_in_torch
+
+    message = "the network has encoder, decoder, prior-1, prior-2, of these the model has encoder, decoder"
+    with pytest.raises(ExportError, match=message):
+        check_as_in_torch(tiles[0], aecodec.load_model(fitted).bundle)
+
+
+def test_graphs_of_maps_are_proven_and_compared(tiles):
+    shown = checks.check_bundle(tiles[1])
+    assert set(shown["exact"]) == {"decoder", "prior-0", "prior-1", "prior-2"}
 
 
 @pytest.mark.parametrize(
