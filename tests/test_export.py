@@ -308,6 +308,25 @@ def test_a_model_that_lacks_what_was_trained_is_noticed(tiles, fitted):
         check_as_in_torch(tiles[0], aecodec.load_model(fitted).bundle)
 
 
+def test_training_is_the_stage_before_and_torch_is_compared(tmp_path):
+    pytest.importorskip("aecodec.training.train")
+    (tmp_path / "photos").mkdir()
+    for number in range(4):
+        values = np.clip(np.moveaxis(smooth_field((3, 48, 48), number), 0, -1) * 5 + 128, 0, 255).astype(np.uint8)
+        Image.fromarray(values).save(tmp_path / "photos" / f"source{number}_0.png")
+    text = PICTURES.replace("[train]\n", "[train]\ntile = [1, 3, 8, 8]\nwidth = 8\nsteps = 4\nbatch_size = 2\n", 1)
+    text = text.replace("[[measure]]", "[train.fidelity]\nquality = 50\n[[measure]]")
+    said = []
+    settings = Settings(tmp_path, tmp_path / "work", tmp_path)
+    made = run(recipe_of(tmp_path, text), settings, said.append)
+    found = made.manifest.provenance["training"]
+    assert found["seconds"] > 0
+    assert (found["networks"], found["steps"], found["fidelity"]) == (["autoencoder"], 4, {"quality": 50})
+    assert any(line.startswith("the same by torch and by ONNX Runtime: encoder, decoder, prior-1") for line in said)
+    again = dataclasses.replace(settings, from_model=tmp_path / "work" / "tiny.trained.aecm", overwrite=True)
+    assert run(recipe_of(tmp_path, text), again, said.append).id == made.id
+
+
 def test_graphs_of_maps_are_proven_and_compared(tiles):
     shown = checks.check_bundle(tiles[1])
     assert set(shown["exact"]) == {"decoder", "prior-0", "prior-1", "prior-2"}
