@@ -10,6 +10,10 @@ from conftest import smooth_field
 
 import aecodec
 from aecodec.api import autofit
+from aecodec.api.options import make_options
+from aecodec.api.trial import Trial
+from aecodec.axes import parse_axes
+from aecodec.canonical import ArraySpec
 from aecodec.errors import ModelError
 from aecodec.models import registry
 from aecodec.models.manifest import Manifest
@@ -211,6 +215,26 @@ def test_far_ahead_of_no_model_nothing_is_fitted(shipping, painted, monkeypatch)
     monkeypatch.setattr(autofit, "_AHEAD", 0.0)
     with pytest.raises(AssertionError, match="a model was fitted"):
         aecodec.compress(x, quality=50)
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape", "sample", "origin"),
+    [
+        ("tcyx", (6, 2, 32, 40), (6, 2, 32, 40), (0, 0)),
+        ("tcyx", (600, 2, 32, 40), (102, 2, 32, 40), (0, 0)),
+        ("yxc", (700, 900, 3), (1, 3, 64, 900), (318, 0)),
+        ("yx", (2, 900_000), (1, 1, 2, 131_072), (0, 384_464)),
+        ("tc", (900_000, 2), (131_072, 2, 1, 1), (0, 0)),
+    ],
+)
+def test_a_trial_codes_the_middle_of_an_array(axes, shape, sample, origin):
+    x = np.zeros(shape, np.float32)
+    spec = ArraySpec(x.dtype, parse_axes(axes, x.ndim), shape)
+    options = make_options(None, axes, 5, None, "cpu", 1, None, {"max_error": 0.1})
+    trial = Trial.of([spec.to_canonical(x)], spec, options, x.size)
+    assert trial.sample.shape == sample
+    assert trial.origin == origin
+    assert trial.cost(None) == pytest.approx(5 * x.size / trial.sample.size)  # a constant: its mode, and one value
 
 
 def test_a_quality_is_compared_at_equal_distortion(shipping, painted):

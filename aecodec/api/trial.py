@@ -12,7 +12,7 @@ from aecodec.codec.chunk import ChunkCoder
 from aecodec.codec.model import Model, Origin
 
 SAMPLE_VALUES = 1 << 18
-_ROWS = 64  # a sample of part of a step has a multiple of this many rows
+_UNIT = 64  # a sample of part of a step has a multiple of this many rows, or columns
 _DECIBEL = 0.053  # of the decimal logarithm of the size: a decibel more takes about 13 % more, as it does of JPEG and of WebP
 _BEST = 1e-4  # of the span: error below which qualities are not told apart
 
@@ -30,12 +30,11 @@ class Trial:
     @classmethod
     def of(cls, slabs: Sequence[np.ndarray], spec: ArraySpec, options: Options, values: int) -> "Trial":
         """A trial on the middle of canonical `slabs` of an array of `values` values."""
-        slab = slabs[len(slabs) // 2]
-        steps = max(1, SAMPLE_VALUES * len(slab) // slab.size)
-        sample = _middle(slab, 0, steps)[0]
-        rows = max(1, SAMPLE_VALUES * slab.shape[2] // sample.size // _ROWS) * _ROWS
-        sample, row = _middle(sample, 2, rows)
-        return cls(np.ascontiguousarray(sample), (row, 0), spec, options, values)
+        sample, origin = slabs[len(slabs) // 2], [0, 0, 0, 0]
+        for axis, unit in ((0, 1), (2, _UNIT), (3, _UNIT)):
+            most = SAMPLE_VALUES * sample.shape[axis] // sample.size // unit * unit
+            sample, origin[axis] = _middle(sample, axis, max(unit, most))
+        return cls(np.ascontiguousarray(sample), (origin[2], origin[3]), spec, options, values)
 
     def cost(self, model: Model | None) -> float:
         """Expected bytes of the whole array, of a model that would be embedded too; of a `quality`, at the same distortion."""
