@@ -14,7 +14,7 @@ from aecodec.api.options import make_options
 from aecodec.api.trial import Trial
 from aecodec.axes import parse_axes
 from aecodec.canonical import ArraySpec
-from aecodec.errors import ModelError
+from aecodec.errors import LimitError, ModelError
 from aecodec.models import registry
 from aecodec.models.manifest import Manifest
 from aecodec.models.suits import Suits
@@ -267,6 +267,17 @@ def test_a_damaged_shipped_model_is_passed_over(shipping, wind, tmp_path):
     (tmp_path / "other.aecm").write_bytes(b"not a model")
     x = waves(8, 9)
     assert model_of(aecodec.compress(x, axes="tcyx", max_error=0.01)) != wind.id
+
+
+@pytest.mark.parametrize("limits", [aecodec.Limits(graph_nodes=2), aecodec.Limits(graph_elements=80_000)])
+def test_a_shipped_model_beyond_the_callers_limits_is_passed_over(shipping, wind, limits):
+    """Once it is loaded, or only once it is run."""
+    shipping("wind", wind)
+    x = waves(8, 9)
+    with pytest.raises(LimitError):
+        aecodec.compress(x, "wind", "tcyx", max_error=0.01, limits=limits)
+    data = aecodec.compress(x, axes="tcyx", max_error=0.01, limits=limits)
+    assert model_of(data) != wind.id
 
 
 def test_only_manifests_are_read_of_models_that_do_not_suit(shipping, wind, tmp_path):

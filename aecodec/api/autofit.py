@@ -1,6 +1,7 @@
 """The default model: one that ships and suits the array, or one fitted on the very data that is to be written, if that pays."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from aecodec.api.options import Options
 from aecodec.api.trial import Trial
 from aecodec.canonical import ArraySpec
 from aecodec.codec.model import Model
-from aecodec.errors import AecodecError, ModelError
+from aecodec.errors import AecodecError, LimitError, ModelError
 from aecodec.limits import Limits
 from aecodec.models.bundle import Bundle
 from aecodec.models.fit import fit_linear
@@ -40,7 +41,10 @@ def chosen_model(slabs: Sequence[np.ndarray], spec: ArraySpec, options: Options,
     if bounded and not ready:
         return fitted_model(slabs, spec, options, values)  # whose own estimate says whether it pays
     trial = Trial.of(slabs, spec, options, values)
-    costs: dict[Model | None, float] = {model: trial.cost(model) for model in (None, *ready)}
+    costs: dict[Model | None, float] = {None: trial.cost(None)}
+    for model in ready:
+        with suppress(LimitError):  # the caller's own limits, which its runs turned out to be beyond
+            costs[model] = trial.cost(model)
     if _may_fit(options) and (bounded or not ready or min(costs.values()) > _AHEAD * costs[None]):
         fitted = fitted_model(slabs, spec, options, values)
         if fitted is not None:
