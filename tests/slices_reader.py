@@ -17,7 +17,9 @@ def graph(data):
 def first_slice(section, shape, layout, predictor, pending):
     """U of slice 0, (N, latents, a, b); its base grid is in `section`, the rest in `pending`."""
     n, latents, a, b = shape
-    (lorenzo,) = section.take(1)
+    (head,) = section.take(1)
+    assert head < 64
+    lorenzo = head & 31
     walk = Walk(shape, 16, SimpleNamespace(layout=layout, graph=predictor), None)
     stride = 2 ** min(6, math.floor(math.log2(max(a, b))))
     grid = np.zeros((1, n, latents, a, b), object)[..., ::stride, ::stride]
@@ -34,7 +36,7 @@ def first_slice(section, shape, layout, predictor, pending):
     pending += [iter(symbols) for symbols in groups(inner)]
     inner.end()
     walk.run(lambda where, index: next(pending[index]))
-    return walk.x.astype(np.float32)
+    return walk.x.astype(np.float32), head >> 5
 
 
 def decode(body, shape, dtype, manifest, parts):
@@ -52,13 +54,13 @@ def decode(body, shape, dtype, manifest, parts):
     n = 1 if series else tiles[0]
     ends = prior["ends"]
     pending = []
-    known = first_slice(section, (n, ends[0], *space), prior["layout"], graph(parts["prior-0"]), pending)
+    known, complete = first_slice(section, (n, ends[0], *space), prior["layout"], graph(parts["prior-0"]), pending)
     section.end()
     for k, (start, end) in enumerate(itertools.pairwise(ends), 1):
         width = end - start
         (made,) = graph(parts[f"prior-{k}"]).run(None, {"known": known, "kind": kind})
         mean = np.clip(made[:, :width], -manifest["latent_limit"], manifest["latent_limit"]) if prior["means"][k - 1] else 0
-        index = np.clip(made[:, -width:], 0, 45).astype(int)
+        index = np.clip(made[:, -width:], complete, 45).astype(int)
         symbols = np.array([next(pending[i + 2]) if i else 0 for i in index.reshape(-1)], np.float32).reshape(index.shape)
         known = np.concatenate([known, mean + 16 * symbols], 1).astype(np.float32)
     assert all(next(symbols, None) is None for symbols in pending), "symbols left over"

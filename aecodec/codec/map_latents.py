@@ -21,6 +21,8 @@ from aecodec.tiling import Tiling
 
 _BASE_AXES = (0, 0b11000, 0b00010, 0b11010)
 _BASE_CELL = 16
+COMPLETE = 32  # flag beside the base grid's axes: symbols of index 0 are coded, too
+_MOST_LOST = 0.004  # squared error, in steps, for each latent, that is worth as many bits as all those zeros take
 _BITS_PER_ERROR = 8.0  # what a squared error of one step is worth; chosen on training photos
 _WIDEST = 0.5
 
@@ -44,13 +46,13 @@ class CodedMap:
     """Latents coded in memory: what the section holds, and the latents as a decoder will know them, float32 (N, latents, a, b)."""
 
     base: np.ndarray
-    base_axes: int
+    head: int
     groups: list[list[np.ndarray]]
     known: np.ndarray
 
     def pack(self, thorough: bool) -> bytes:
         """The section's bytes."""
-        out = bytearray([self.base_axes])
+        out = bytearray([self.head])
         put_section(out, encode_residual(self.base, _BASE_CELL, thorough))
         put_section(out, encode_groups(self.groups, thorough))
         return bytes(out)
@@ -62,32 +64,41 @@ def encode_map(latents: np.ndarray, networks: MapNetworks, step: int) -> CodedMa
     limit = networks.manifest.latent_limit
     if not (np.abs(latents).max(initial=0.0) <= limit - FINE):
         return None
+    coded, lost = _encode(latents, networks, step, complete=False)
+    if lost > _MOST_LOST * latents.size:
+        coded, _ = _encode(latents, networks, step, complete=True)
+    return coded if np.abs(coded.known).max(initial=0.0) <= limit else None
+
+
+def _encode(latents: np.ndarray, networks: MapNetworks, step: int, complete: bool) -> tuple[CodedMap, float]:
+    """Latents in sixteenths -> what codes them, and the squares, in steps, of what an index of 0 leaves out."""
     known = np.zeros(latents.shape, np.float32)
     groups: list[list[np.ndarray]] = [[] for _ in range(INDICES)]
-    ends = networks.prior.ends
+    ends, lost = networks.prior.ends, 0.0
     coarse, known[:, : ends[0]] = _encode_first(latents[:, : ends[0]], networks, groups)
     for k, (start, end) in enumerate(pairwise(ends), 1):
-        mean, index = _expected(k, known[:, :start], networks, step)
+        mean, index = _expected(k, known[:, :start], networks, step, complete)
         residual = latents[:, start:end] if mean is None else latents[:, start:end] - mean
         exact = residual * np.float32(1.0 / FINE)
         zone = _DEAD_ZONES[index]
         symbols = np.rint(exact - np.clip(exact, -zone, zone)).astype(np.int32)
         coded = index > 0
+        whole = np.rint(exact[~coded])
+        lost += float(np.dot(whole, whole))
         symbols *= coded
         _put_slice(groups, symbols, index, coded)
         _fill(known[:, start:end], symbols, mean)
-    if not np.abs(known).max(initial=0.0) <= limit:
-        return None
     tried = {axes: lorenzo_residual(coarse, axes).reshape(-1) for axes in _BASE_AXES}
     best = min(tried, key=lambda axes: residual_bits(tried[axes], 0))
-    return CodedMap(tried[best], best, groups, known)
+    return CodedMap(tried[best], best | COMPLETE * complete, groups, known), lost
 
 
 def decode_map(cursor: Cursor, tiling: Tiling, networks: MapNetworks, step: int) -> np.ndarray:
     """The section -> latents U, float32 (N, latents, a, b)."""
-    base_axes = cursor.byte()
-    if base_axes >> 5:
-        raise FormatError(f"chunk names unknown axes {base_axes:#x} of its base grid")
+    head = cursor.byte()
+    if head >> 6:
+        raise FormatError(f"chunk begins its latents with unknown flags {head:#x}")
+    base_axes, complete = head & 0b11111, bool(head & COMPLETE)
     prior, limit = networks.prior, networks.manifest.latent_limit
     known = np.zeros(map_shape(tiling, prior.ends[-1]), np.float32)
     found = np.zeros((1, known.shape[0], prior.ends[0], *known.shape[2:]), np.int32)
@@ -106,7 +117,7 @@ def decode_map(cursor: Cursor, tiling: Tiling, networks: MapNetworks, step: int)
     known[:, : prior.ends[0]] = found[0]
     _check(known[:, : prior.ends[0]], limit)
     for k, (start, end) in enumerate(pairwise(prior.ends), 1):
-        mean, index = _expected(k, known[:, :start], networks, step)
+        mean, index = _expected(k, known[:, :start], networks, step, complete)
         symbols = np.zeros(index.shape, np.int32)
         coded = np.flatnonzero(index)
         symbols.reshape(-1)[coded] = take_symbols(grouped, index.reshape(-1)[coded] + np.uint8(SHIFT))
@@ -134,12 +145,12 @@ def _encode_first(reals: np.ndarray, networks: MapNetworks, groups: list[list[np
     return coarse, found[0]
 
 
-def _expected(k: int, known: np.ndarray, networks: MapNetworks, step: int) -> tuple[np.ndarray | None, np.ndarray]:
-    """Means, clipped, and scale indices, uint8, of slice k."""
+def _expected(k: int, known: np.ndarray, networks: MapNetworks, step: int, complete: bool) -> tuple[np.ndarray | None, np.ndarray]:
+    """Means, clipped, and scale indices, uint8, of slice k; none is 0 if all symbols are to be coded."""
     mean, index = networks.expect(k, known, step)
     limit = float(networks.manifest.latent_limit)
     clipped = None if mean is None else np.clip(mean, -limit, limit)
-    return clipped, np.clip(index, 0.0, LARGEST_INDEX).astype(np.uint8)
+    return clipped, np.clip(index, float(complete), LARGEST_INDEX).astype(np.uint8)
 
 
 def _put_slice(groups: list[list[np.ndarray]], symbols: np.ndarray, index: np.ndarray, coded: np.ndarray) -> None:
