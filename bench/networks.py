@@ -1,10 +1,10 @@
 """What a small network as residual predictor saves: test splits coded by the fit alone, and by a network trained beside it.
 
-    pip install "aecodec[bench,train]" && python bench/networks.py --data DIR [--minutes 12] [--sets SET...]
+    pip install "aecodec[bench,train]" && python bench/networks.py --data DIR [--minutes 10] [--sets SET...]
 
-One thread; training takes MINUTES of its processor time, which on a busy machine last longer. Both codings are of level 9
-under the same bound, 1e-3 of the test array's range, rounded down to whole numbers for integers, where 0 is lossless. Neither
-model's bytes are in the sizes; they stand beside. Every output is decoded and compared.
+One thread; `core_seconds` tells how much of its time training had on a busy machine. Both codings are of level 9 under the
+same bound, 1e-3 of the test array's range, rounded down to whole numbers for integers, where 0 is lossless. Neither model's
+bytes are in the sizes; they stand beside. Every output is decoded and compared.
 """
 
 import argparse
@@ -20,17 +20,18 @@ from fitting import fit, value_range
 from peers import worst_error
 from report import environment
 from series import SERIES, load_series
-from torch import nn
 
 import aecodec
 from aecodec.axes import parse_axes
 from aecodec.canonical import ArraySpec
+from aecodec.training.config import Settings
+from aecodec.training.loop import run
 from aecodec.training.predictor_network import NetworkShape
 from aecodec.training.predictor_objective import PredictorObjective
 
 FRACTION = 1e-3
-_RATE, _CLIP, _WARM, _FROZEN = 4e-3, 2.0, 100, 0.15
-_HELD = (0.8, 0.9)  # of the train split: watched, not trained on; its end is most like what follows
+_RATE = 4e-3
+_HELD = (0.8, 0.9)  # of the train split: scored on, not trained on; its end is most like what follows
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def main() -> None:
     """Train, measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=os.environ.get("AECODEC_BENCH_DATA"), required=False)
-    parser.add_argument("--minutes", type=float, default=12.0, help="of one core, to train for each set")
+    parser.add_argument("--minutes", type=float, default=10.0, help="to train for each set")
     parser.add_argument("--sets", nargs="+", choices=[*SPLITS, *SERIES], default=[*SPLITS, *SERIES], metavar="SET")
     parser.add_argument("--csv", type=Path, default=Path(__file__).with_name("networks.csv"))
     options = parser.parse_args()
@@ -92,42 +93,21 @@ def measure(field: FieldSet, minutes: float) -> Result:
     fitted = fit(field, bound)
     alone, *_ = coded(test, axes, fitted, bound)
     train, held = parts(canonical(field.train, axes))
-    torch.manual_seed(0)
     objective = PredictorObjective(fitted, train, held, np.full(fitted.manifest.channels, bound))
-    start, worked = time.monotonic(), time.process_time()
-    linear = objective.validate()["score"]
-    steps, real = fit_network(objective, minutes)
-    seconds = (time.process_time() - worked, time.monotonic() - start)
-    whole = objective.validate()["score"]
+    worked = time.process_time()
+    outcome = run(objective, Settings(time_budget=60 * minutes, learning_rate=_RATE, device="cpu"))
+    worked = time.process_time() - worked
+    real = min(each["score"] for each in outcome.history if not each["frozen"])
     network = aecodec.Model(objective.export())
     size, encode, decode = coded(test, axes, network, bound)
     return Result(
         *(field.name, field.precision, axes, "x".join(map(str, test.shape)), bound),
         *(alone, size, round(100 * (1 - size / alone), 2)),
         *(len(fitted.bundle.to_bytes()), len(network.bundle.to_bytes())),
-        *(described(objective.shape), objective.operations, *(round(each, 1) for each in seconds), steps),
-        *(round(linear, 4), round(real, 4), round(whole, 4), round(encode, 2), round(decode, 2)),
+        *(described(objective.shape), objective.operations, round(worked, 1), round(outcome.seconds, 1), outcome.step),
+        *(round(each, 4) for each in (outcome.history[0]["score"], real, outcome.best["score"])),
+        *(round(encode, 2), round(decode, 2)),
     )
-
-
-def fit_network(objective: PredictorObjective, minutes: float) -> tuple[int, float]:
-    """AdamW with a falling rate, whole numbers for the last part; steps, and the score of real numbers just before."""
-    rng = np.random.default_rng(0)
-    optimizer = torch.optim.AdamW(objective.module.parameters(), _RATE, weight_decay=1e-4)
-    start, step, frozen, real = time.process_time(), 0, False, 0.0
-    while (done := (time.process_time() - start) / (60 * minutes)) < 1:
-        if not frozen and done >= 1 - _FROZEN:
-            real, frozen = objective.validate()["score"], True
-            objective.freeze()
-        for group in optimizer.param_groups:
-            group["lr"] = _RATE * min(1.0, (step + 1) / _WARM) * max(0.005, 0.5 * (1 + np.cos(np.pi * done)))
-        loss, _ = objective.module(objective.batch(rng))
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(objective.module.parameters(), _CLIP)
-        optimizer.step()
-        step += 1
-    return step, real
 
 
 def described(shape: NetworkShape) -> str:
@@ -153,7 +133,7 @@ def canonical(array: np.ndarray, axes: str) -> np.ndarray:
 
 
 def parts(train: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """What to learn from, and what to watch: of steps, or, of a single one, columns."""
+    """What to learn from, and what to be scored on: of steps, or, of a single one, columns."""
     axis = 0 if len(train) > 2 else 3
     low, high = (round(share * train.shape[axis]) for share in _HELD)
     first, held, last = np.split(train, [low, max(high, low + 1)], axis=axis)
@@ -165,7 +145,7 @@ def write(path: Path, found: list[Result], minutes: float) -> None:
     facts = [
         *environment(),
         f"torch: {torch.__version__}",
-        f"training: {minutes:g} minutes of one core a set, AdamW {_RATE:g}, the last {_FROZEN:g} in whole numbers",
+        f"training: {minutes:g} minutes a set, AdamW at {_RATE:g}, otherwise the loop's defaults",
     ]
     lines = [f"# {fact}" for fact in facts]
     lines.append(",".join(field.name for field in fields(Result)))
