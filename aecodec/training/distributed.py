@@ -4,6 +4,7 @@ Several are started by `torchrun`, which says in the environment who is who; glo
 between GPUs. Gradients are averaged by torch's DistributedDataParallel.
 """
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -84,7 +85,10 @@ def joined(device: str = "auto") -> Iterator[World]:
     dist.init_process_group("nccl" if cuda else "gloo")
     try:
         yield World(dist.get_rank(), dist.get_world_size(), _device(cuda))
-        dist.barrier()  # none leaves while another still talks to it
+        # DistributedDataParallel lies in cycles of references: its reducers must end before the group that they talk through,
+        # and none may leave while another still talks to it.
+        gc.collect()
+        dist.barrier()
     finally:
         dist.destroy_process_group()
 
