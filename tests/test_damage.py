@@ -6,6 +6,7 @@ A bounded part of what `python -m tests.damage` runs; a failure names the case, 
 import re
 import subprocess
 import sys
+import time
 import warnings
 from pathlib import Path
 
@@ -99,6 +100,8 @@ def test_the_judge_tells_outcomes_apart(monkeypatch):
     assert verdict_of(lambda: 1, check=lambda found: f"{found} is wrong").outcome == "wrong"
     assert verdict_of(warn).outcome == "warning"
     assert verdict_of(forever).outcome == "hang"
+    assert verdict_of(lambda: time.sleep(0.3)).outcome == ARRAY
+    assert verdict_of(lambda: time.sleep(60)).outcome == "hang"
     assert verdict_of(lambda: bytes(32 << 20)).outcome == "memory"
     assert verdict_of(lambda: bytes(32 << 20), values=1 << 20).outcome == ARRAY
 

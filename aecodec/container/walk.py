@@ -4,7 +4,17 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from aecodec.container.layout import ARRAY_FILE, FRAME_SIZE, MAGIC, PREFIX_SIZE, SYNC, Frame, parse_frame, parse_prefix
+from aecodec.container.layout import (
+    ARRAY_FILE,
+    FRAME_SIZE,
+    MAGIC,
+    PREFIX_SIZE,
+    SYNC,
+    Frame,
+    has_frame_checksum,
+    parse_frame,
+    parse_prefix,
+)
 from aecodec.container.records import CHUNK_HEAD, Records
 from aecodec.container.source import Source, Window
 from aecodec.errors import AecodecError, ChecksumError
@@ -123,6 +133,8 @@ class Walk:
 
 
 def _is_sound(data: bytes) -> bool:
+    if data[: len(SYNC)] == SYNC and not has_frame_checksum(data):  # fast: a hostile file may be full of markers
+        return False
     try:
         parse_frame(data) if data[: len(SYNC)] == SYNC else parse_prefix(data[:PREFIX_SIZE], ARRAY_FILE)
     except AecodecError:
