@@ -375,7 +375,8 @@ def ladder(source, shape, dtype):
         if kind in (0, 5):
             with np.errstate(over="ignore", under="ignore"):
                 value = np.ldexp(rungs[number % len(rungs)], number // len(rungs) - 1) * (-1 if kind == 5 else 1)
-                array[place] = value if info is None else min(max(int(np.rint(value)), info.min), info.max)
+                whole = min(max(int(np.rint(value)), -(2**62)), 2**62) if info is not None else 0
+                array[place] = value if info is None else min(max(whole, info.min), info.max)
         elif kind != 4:
             array[place] = {1: np.nan, 2: np.inf, 3: -np.inf}[kind]
     set_exceptions(array, source.section())
