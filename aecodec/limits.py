@@ -39,8 +39,10 @@ class Limits:
         payload_bytes: one chunk record. Chunks never grow by more than a little, so this is just above `chunk_bytes`.
 
     Bytes as decoded:
-        chunk_bytes: one chunk, which takes a few times this to decode, on each thread. Levels make chunks of up to
-            16 MiB or so; only a single step of the stream axis that is larger makes larger ones.
+        chunk_bytes: one chunk. Levels make chunks of up to 16 MiB or so; only a single step of the stream axis that is larger
+            makes larger ones.
+        work_bytes: what one chunk may take to decode, on each thread, by an estimate of its mode that is on the high side: up
+            to 96 bytes a value with a model; by default the machine's memory.
         array_bytes: an array that is allocated here because no `out=` was given; by default the machine's memory.
 
     Shapes and numbers of things:
@@ -63,6 +65,7 @@ class Limits:
     index_bytes: int = 1 << 30
     payload_bytes: int = (1 << 30) + (1 << 24)
     chunk_bytes: int = 1 << 30
+    work_bytes: int = field(default_factory=physical_memory)
     array_bytes: int = field(default_factory=physical_memory)
     dimensions: int = 32
     channels: int = 1 << 26

@@ -134,14 +134,18 @@ def residual(source, n):
 # --- models
 
 
+def graph(data):
+    return ReferenceEvaluator(onnx.load_model_from_string(data))
+
+
 class Parts:
-    """What a mode 7 chunk needs of a model: manifest and parts as they are in the file, checked by hash."""
+    """What chunks need of a model besides its decoder: manifest and parts as they are in the file, checked by hash."""
 
     def __init__(self, manifest, parts):
         for name, data in parts.items():
             assert hashlib.sha256(data).hexdigest() == manifest["parts"][name]
-        self.offset, self.layout = manifest["offset"], manifest["predictor"]
-        self.graph = ReferenceEvaluator(onnx.load_model_from_string(parts["predictor"]))
+        self.offset, self.layout = manifest["offset"], manifest.get("predictor")
+        self.graph = graph(parts["predictor"]) if self.layout else None
         self.reference = self.sites = None
         if manifest["reference"]:
             shape = tuple(manifest["reference"])

@@ -5,13 +5,7 @@ import math
 from types import SimpleNamespace
 
 import numpy as np
-import onnx
-from mode7_reader import Bytes, Walk, groups, residual, stream, wrap
-from onnx.reference import ReferenceEvaluator
-
-
-def graph(data):
-    return ReferenceEvaluator(onnx.load_model_from_string(data))
+from mode7_reader import Bytes, Walk, graph, groups, residual, stream, wrap
 
 
 def first_slice(section, shape, layout, predictor, pending):
@@ -39,14 +33,9 @@ def first_slice(section, shape, layout, predictor, pending):
     return walk.x.astype(np.float32), head >> 5
 
 
-def decode(body, shape, dtype, manifest, parts):
-    """The canonical array of a chunk body of mode 3 that has latents of slices; `shape` (steps, channels, rows, columns)."""
+def prediction(section, step, shape, manifest, parts, base):
+    """p of modes 2 and 3, f64 of canonical `shape`; `base` is the sum of offset and reference."""
     prior, (t, c, y, x) = manifest["prior"], manifest["tile"]
-    source = Bytes(body)
-    mode, flags = source.take(2)
-    assert mode == 3
-    step = source.varint()
-    section = source.section()
     kind = np.array([sum(start <= step for start in prior["kinds"])])
     tiles = [-(-size // part) for size, part in zip(shape, manifest["tile"], strict=True)]
     series = shape[2] == shape[3] == 1
@@ -67,17 +56,28 @@ def decode(body, shape, dtype, manifest, parts):
     (out,) = graph(parts["decoder"]).run(None, {"known": known, "kind": kind})
     out = out.reshape(n, t, c, y, x, *space)
 
-    array = np.zeros(shape, dtype)
+    found = np.zeros(shape)
     for s, ch, row, column in np.ndindex(*shape):
         tile = (0, 0, s // t) if series else (s // t, row // y, column // x)
         value = out[tile[0], s % t, ch, row % y, column % x, tile[1], tile[2]]
         factor = manifest["scale"][ch] * manifest["latent_unit"] * (step / 64)
-        real = float(value) * factor + manifest["offset"][ch]
-        if dtype.kind == "f":
-            array[s, ch, row, column] = real
-        else:
-            info = np.iinfo(dtype)
-            array[s, ch, row, column] = min(max(np.rint(real), info.min), info.max)
+        found[s, ch, row, column] = float(value) * factor + base[s, ch, row, column]
+    return found
+
+
+def decode(body, shape, dtype, manifest, parts):
+    """The canonical array of a chunk body of mode 3 that has latents of slices; `shape` (steps, channels, rows, columns)."""
+    source = Bytes(body)
+    mode, flags = source.take(2)
+    assert mode == 3
+    step = source.varint()
+    base = np.broadcast_to(np.array(manifest["offset"]).reshape(1, -1, 1, 1), shape)
+    real = prediction(source.section(), step, shape, manifest, parts, base)
+    if dtype.kind == "f":
+        array = real.astype(dtype)
+    else:
+        info = np.iinfo(dtype)
+        array = np.rint(real).clip(info.min, info.max).astype(dtype)
     if flags & 2:
         classes = np.array(stream(source.section(), math.prod(shape))).reshape(shape)
         for number, value in ((1, np.nan), (2, np.inf), (3, -np.inf)):

@@ -6,6 +6,7 @@ A bounded part of what `python -m tests.damage` runs; a failure names the case, 
 import re
 import subprocess
 import sys
+import time
 import warnings
 from pathlib import Path
 
@@ -18,7 +19,9 @@ from damage.samples import arrays, bodies, models
 
 import aecodec
 from aecodec.codec.chunk import Mode
+from aecodec.codec.map_latents import COMPLETE
 from aecodec.errors import FormatError
+from aecodec.packing.varint import Cursor
 
 CASES = {"model-part-flip": 400, "model-parts": 500, "manifest": 500, "model-file": 500}
 USUAL = 1500
@@ -48,6 +51,9 @@ def test_the_samples_are_of_every_mode_dtype_and_number_of_dimensions():
     assert {body.body[0] for body in bodies()} == set(Mode)
     flags = {body.body[1] for body in bodies() if body.body[0] == Mode.LATTICE}
     assert {flag for each in flags for flag in (1, 2, 4, 8, 16) if each & flag} == {1, 2, 4, 8, 16}
+    slices = [body for body in bodies() if body.coder.model is not None and body.coder.model.manifest.prior is not None]
+    assert {body.body[0] for body in slices} == {Mode.LATTICE, Mode.LATENTS}
+    assert {bool(_head_of_slices(body.body) & COMPLETE) for body in slices} == {True, False}
     dtypes = {sample.array.dtype.str for sample in arrays()}
     assert {dtype[1:] for dtype in dtypes} >= {"b1", "u1", "i1", "i2", "u2", "i4", "i8", "u8", "f2", "f4", "f8", "c8", "c16"}
     assert {dtype[0] for dtype in dtypes} == {"<", ">", "|"}
@@ -55,6 +61,13 @@ def test_the_samples_are_of_every_mode_dtype_and_number_of_dimensions():
     assert any(sample.array.size == 0 for sample in arrays())
     assert {part for model in models() for part in files.ModelFile.parse(model.data).parts} == set(range(8))
     assert {model.file.array.dtype.kind for model in models()} == {"f", "i"}
+
+
+def _head_of_slices(body):
+    """The first byte of the section of latents (FORMAT.md, 3.8, 4.3 and 4.4); the files here have one step for all channels."""
+    cursor = Cursor(body[2 + 8 * (body[0] == Mode.LATTICE) :])
+    cursor.varint()
+    return cursor.section().byte()
 
 
 def test_the_samples_are_read_to_what_they_hold_by_every_way_of_reading():
@@ -99,6 +112,8 @@ def test_the_judge_tells_outcomes_apart(monkeypatch):
     assert verdict_of(lambda: 1, check=lambda found: f"{found} is wrong").outcome == "wrong"
     assert verdict_of(warn).outcome == "warning"
     assert verdict_of(forever).outcome == "hang"
+    assert verdict_of(lambda: time.sleep(0.3)).outcome == ARRAY
+    assert verdict_of(lambda: time.sleep(60)).outcome == "hang"
     assert verdict_of(lambda: bytes(32 << 20)).outcome == "memory"
     assert verdict_of(lambda: bytes(32 << 20), values=1 << 20).outcome == ARRAY
 

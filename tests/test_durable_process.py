@@ -4,6 +4,7 @@ import errno
 import io
 import multiprocessing
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -94,6 +95,22 @@ def test_a_full_disk_leaves_the_earlier_file_and_the_finished_chunks(path):
     path.unlink()
     write_slabs(path, "a", kept, 20_000)
     assert np.array_equal(aecodec.decompress(path.read_bytes()), ARRAY)
+
+
+@pytest.mark.skipif(not shutil.which("unshare"), reason="no namespaces here")
+@pytest.mark.parametrize("output", ["y.npy", "y.raw"])
+def test_a_disk_too_small_for_what_is_decompressed_is_an_error(tmp_path, output):
+    """On a real disk: there a page of a mapped file that has no room ends the process by a signal."""
+    (tmp_path / "x.aecz").write_bytes(aecodec.compress(np.zeros(1 << 20), axes="t", level=1))
+    (tmp_path / "disk").mkdir()
+    script = 'mount -t tmpfs -o size=1m none disk || exit 77; "$@"; status=$?; ls -A disk >&2; exit $status'
+    work = [sys.executable, "-m", "aecodec", "decompress", "-q", "x.aecz", "-o", f"disk/{output}"]
+    shell = ["unshare", "--map-root-user", "--mount", "sh", "-c", script, "sh", *work]
+    done = subprocess.run(shell, capture_output=True, text=True, cwd=tmp_path, check=False)
+    if done.returncode == 77 or "unshare" in done.stderr:
+        pytest.skip("no file systems may be mounted here")
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.endswith(".partial: No space left on device\n"), "the file is named, and nothing is left of it"
 
 
 @forks

@@ -159,6 +159,11 @@ def many_constants():
     return written({**HEADER, "shape": [None, 1 << 11, 1 << 11]}, [(i, 1, CONSTANT) for i in range(99)])
 
 
+def zeros(side):
+    """A chunk of some bytes that is a large array of zeros by summing them."""
+    return one(b"\x02\x00" + np.float64(1).tobytes() + b"\x0f" + section(b"\x00\x00"), (None, side, 1 << 12), dtype="|u1")
+
+
 CONSTANT, EMPTY = b"\x01\x07\x00", b"\x00\x03"
 SMALL = {"chunk_bytes": 1 << 24, "array_bytes": 1 << 24}
 REFUSED = None
@@ -171,6 +176,8 @@ CASES = {
     "2**60 channels of nothing": (lambda: one(EMPTY, (None, 1 << 60, 0), axes="tcy"), {}, REFUSED),
     "a constant chunk": (lambda: one(CONSTANT, (None, 1 << 12, 1 << 11)), SMALL, READ_ALL),
     "constant chunks": (many_constants, SMALL, ["LimitError", "read", "read", "LimitError"]),
+    "a lattice of zeros": (lambda: zeros(1 << 12), {"work_bytes": (1 << 24) * 48}, READ_ALL),
+    "a lattice of zeros, just too large": (lambda: zeros((1 << 12) + 1), {"work_bytes": (1 << 24) * 48}, REFUSED),
     "a chunk just too large": (lambda: one(CONSTANT, (None, 1 << 12, (1 << 11) + 1)), SMALL, REFUSED),
     "bytes that expand": (lambda: one(b"\x00\x00" + bomb()), {}, REFUSED),
     "bytes that expand as declared": (lambda: one(b"\x00\x00" + bomb(), (None, 1 << 14, 1 << 15)), SMALL, REFUSED),

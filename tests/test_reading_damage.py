@@ -239,6 +239,14 @@ def test_a_file_inside_a_damaged_chunk_is_not_taken_for_a_part(dtype):
         assert len(f.container.parts) == 1
 
 
+def test_thousands_of_files_inside_damage_are_no_error():
+    """Each may have lain inside a damaged record of the one before."""
+    beginning = b"\0" + WHOLE[:FIRST_CHUNK]
+    with aecodec.open(io.BytesIO(WHOLE + 2000 * beginning)) as f:
+        assert len(f.container.parts) == 2001
+        assert np.array_equal(f[:30], ARRAY)
+
+
 def test_records_found_behind_damage_are_those_that_were_there():
     data = flipped(WHOLE, [CHUNKS[1][0], CHUNKS[3][0] + 30])
     events = list(Walk(ContainerReader(WHOLE).source.__class__(data), PREFIX_SIZE, len(data)))

@@ -3,6 +3,8 @@
 import io
 import itertools
 import json
+import os
+import threading
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ import aecodec
 from aecodec import MissingError, MissingWarning
 from aecodec.container.layout import FRAME_SIZE, Index, Kind, create_end, create_index, create_record
 from aecodec.container.reader import ContainerReader
-from aecodec.errors import AecodecError, ChecksumError, NotAecodecError, OutputExistsError, UsageError
+from aecodec.errors import AecodecError, ChecksumError, LockedError, NotAecodecError, OutputExistsError, UsageError
 
 ARRAY = steps(30)
 WHOLE = chunked(ARRAY, "tx", 5, metadata={"k": 1})
@@ -143,6 +145,44 @@ def test_what_cannot_be_recovered_is_an_error_and_leaves_no_file(tmp_path):
     assert (tmp_path / "b.aecz").read_bytes() == b"precious"
     assert aecodec.recover(tmp_path / "a.aecz", tmp_path / "b.aecz", overwrite=True).everything
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.aecz", "b.aecz"]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_file_that_is_being_written_is_not_replaced(tmp_path, there):
+    target = tmp_path / "b.aecz"
+    if there:
+        target.write_bytes(WHOLE)
+    with aecodec.open(target, "a" if there else "w", model=False, axes="tx") as f:
+        f.write(ARRAY[:5])
+        with pytest.raises(LockedError, match=r"b\.aecz is being written by another writer; wait until it is closed"):
+            aecodec.recover(io.BytesIO(WHOLE), target, overwrite=True)
+        f.write(ARRAY[5:])
+    assert np.array_equal(aecodec.open(target)[-30:], ARRAY)
+    assert aecodec.recover(io.BytesIO(flipped(WHOLE, CHUNKS[0][1] - 1)), target, overwrite=True).lost == [(0, 5)]
+    assert np.array_equal(aecodec.open(target)[:], ARRAY[5:])
+    assert [path.name for path in tmp_path.iterdir()] == ["b.aecz"]
+
+
+def test_what_a_crashed_run_left_is_recovered_to_its_name(tmp_path):
+    left = tmp_path / "b.aecz.partial"
+    left.write_bytes(WHOLE[: CHUNKS[2][1]])
+    assert aecodec.recover(left, tmp_path / "b.aecz").kept == [(0, 15)]
+    assert left.read_bytes() == WHOLE[: CHUNKS[2][1]]
+
+
+def test_links_are_followed_and_pipes_written_to(tmp_path):
+    (tmp_path / "there.aecz").write_bytes(b"old")
+    (tmp_path / "link.aecz").symlink_to("there.aecz")
+    aecodec.recover(io.BytesIO(WHOLE), tmp_path / "link.aecz", overwrite=True)
+    assert (tmp_path / "link.aecz").is_symlink()
+    assert (tmp_path / "there.aecz").read_bytes() == WHOLE
+    os.mkfifo(tmp_path / "pipe")
+    found = []
+    thread = threading.Thread(target=lambda: found.append((tmp_path / "pipe").read_bytes()))
+    thread.start()
+    aecodec.recover(io.BytesIO(WHOLE), tmp_path / "pipe")
+    thread.join()
+    assert found == [WHOLE]
 
 
 @given(st.lists(st.integers(0, len(WHOLE) - 1), max_size=5), st.integers(0, len(WHOLE)))

@@ -191,6 +191,11 @@ LIMITED = [
         FIELD_BYTES - 1,
         rf"a chunk declares 61440 values, {FIELD_BYTES} bytes, at most 245759 are allowed; ",
     ),
+    (
+        "work_bytes",
+        61440 * 96 - 1,
+        rf"a chunk of 61440 values may take {61440 * 96} bytes to decode, at most 5898239 are allowed; ",
+    ),
     ("dimensions", 3, "the header declares 4 dimensions, at most 3 are allowed; "),
     ("channels", 1, "the header declares 2 channels, at most 1 are allowed; "),
     ("json_values", 5, r"JSON of \d+ bytes declares \d+ values, at most 5 are allowed; "),

@@ -35,6 +35,7 @@ def decode_chunk(chunk: Chunk, spec: ArraySpec, coder: ChunkCoder, trust: Trust 
     """An array in the user's axes from a chunk record."""
     part = spec.with_length(chunk.count)
     trust.check_chunk(part)
+    trust.check_work(part, chunk.body, coder.model is not None)
     origin: Origin = (chunk.start if spec.stream_axis == 2 else 0, chunk.start if spec.stream_axis == 3 else 0)
     array = part.from_canonical(coder.decode(chunk.body, part.canonical_shape, origin))
     return array.astype(spec.dtype, copy=False)

@@ -99,6 +99,7 @@ class Decompressor:
     def decompress(self, data: bytes) -> list[np.ndarray]:
         """Arrays of the chunks that `data` completes, in order, each a slab along the stream axis."""
         slabs: list[np.ndarray] = []
+        size = 0
         for kind, payload in self._splitter.feed(data):
             if kind == PART:
                 self._begin_part()
@@ -112,7 +113,8 @@ class Decompressor:
                 self.metadata = parse_json(payload, self._trust.limits)
             elif kind == Kind.CHUNK:
                 self.eof = False
-                slabs.append(self._decode(self._part.header, payload, sum(slab.nbytes for slab in slabs)))
+                slabs.append(self._decode(self._part.header, payload, size))
+                size += slabs[-1].nbytes
             elif kind == Kind.END:
                 self.eof = True
         return slabs

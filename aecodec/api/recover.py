@@ -12,7 +12,7 @@ from aecodec.api.decoding import decode_chunk, part_coder
 from aecodec.api.header import Header
 from aecodec.api.trust import Trust
 from aecodec.codec.chunk import ChunkCoder, Mode
-from aecodec.container.durable import replace_durably
+from aecodec.container.durable import is_stream, replace_durably, resolved, unwritten
 from aecodec.container.layout import ARRAY_FILE, PREFIX_SIZE, Kind, create_prefix
 from aecodec.container.parts import Part
 from aecodec.container.reader import ContainerReader
@@ -69,7 +69,7 @@ def recover(
     `limits` and `allow_embedded_model` are as in `open`.
 
     Raises MissingError if no chunk is sound, ChecksumError if the header is damaged, OutputExistsError if the target exists
-    and `overwrite` is not set.
+    and `overwrite` is not set, LockedError if it is being written.
     """
     trust = Trust(limits or DEFAULT_LIMITS, allow_embedded_model)
     opened = open_source(source)
@@ -193,16 +193,21 @@ def _target(target: str | os.PathLike[str] | BinaryIO, source: object, overwrite
     if not isinstance(target, (str, os.PathLike)):
         yield target
         return
-    path = Path(target)
+    path = resolved(target)
+    if is_stream(path):
+        with path.open("wb") as file:
+            yield file
+        return
     if isinstance(source, (str, os.PathLike)) and path.exists() and path.samefile(source):
         raise UsageError(f"{path} is the damaged file itself, which is kept: name another output")
     if path.exists() and not overwrite:
         raise OutputExistsError(f"{path} exists; choose another name, or overwrite it on purpose")
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with partial.open("wb") as file:
-            yield file
-        replace_durably(partial, path)
+        with unwritten(path):
+            with partial.open("wb") as file:
+                yield file
+            replace_durably(partial, path)
     finally:
         partial.unlink(missing_ok=True)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from aecodec.api.header import Header
 from aecodec.api.options import ModelLike, as_model
 from aecodec.canonical import ArraySpec
+from aecodec.codec.chunk import work_bytes
 from aecodec.codec.model import Model
 from aecodec.errors import LimitError, ModelError
 from aecodec.limits import DEFAULT_LIMITS, Limits
@@ -54,6 +55,12 @@ class Trust:
         """LimitError if a chunk of this spec is larger than is allowed."""
         size = math.prod(max(1, n) for n in part.shape) * part.dtype.itemsize  # sizes besides 0 take time, if no memory
         self.limits.check("chunk_bytes", size, f"a chunk declares {math.prod(part.shape)} values, {size} bytes")
+
+    def check_work(self, part: ArraySpec, body: memoryview, with_model: bool) -> None:
+        """LimitError if decoding a chunk's body may take more memory than is allowed."""
+        values = math.prod(part.canonical_shape)
+        size = work_bytes(body, values, with_model)
+        self.limits.check("work_bytes", size, f"a chunk of {values} values may take {size} bytes to decode")
 
     def check_array(self, shape: tuple[int, ...], itemsize: int) -> None:
         """LimitError if an array is too large to be allocated here."""

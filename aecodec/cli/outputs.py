@@ -1,5 +1,6 @@
 """What the command writes: .npy, images, raw binary, standard output; new files only, complete ones only."""
 
+import errno
 import os
 import shutil
 import sys
@@ -18,6 +19,7 @@ from aecodec.container.durable import is_stream, replace_durably, resolved
 from aecodec.errors import OutputExistsError, UsageError, require_extra
 
 SUFFIX = ".aecz"
+_NO_CLAIM = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 def compressed_name(name: str) -> str:
@@ -90,14 +92,30 @@ def write_array(reader: Reader, name: str) -> None:
                     np.lib.format.write_array(file, reader.read(), allow_pickle=False)
             else:
                 mapped = np.lib.format.open_memmap(partial, "w+", reader.dtype, reader.shape)
+                _claim(partial)
                 reader.read(out=mapped)
                 mapped.flush()
         elif 0 in reader.shape:
             partial.write_bytes(b"")
         else:
             raw = np.memmap(partial, reader.dtype, "w+", shape=reader.shape or (1,))
+            _claim(partial)
             reader.read(out=raw.reshape(reader.shape))
             raw.flush()
+
+
+def _claim(path: Path) -> None:
+    """Take the room of a sparse file on the disk, or OSError: a page of a mapping without room ends the process by a signal."""
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(descriptor, 0, max(1, os.fstat(descriptor).st_size))
+    except OSError as error:
+        if error.errno not in _NO_CLAIM:
+            error.filename = os.fspath(path)
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def _kind(reader: Reader, name: str) -> str:

@@ -38,6 +38,18 @@ class Mode(IntEnum):
     PREDICTED = 7
 
 
+# Bytes a value that decoding takes at most, beside the array itself, measured on images of 2048 x 2048 bytes: 7 without a model, 45
+# with latents of tiles, 76 with latents of slices.
+_WORK = {Mode.BYTES: 16, Mode.CONSTANT: 0}
+_WORK_WITHOUT_MODEL, _WORK_WITH_MODEL = 48, 96
+
+
+def work_bytes(body: memoryview, values: int, with_model: bool) -> int:
+    """What decoding a chunk of `values` values may take, by its mode alone; `with_model`: its file has one."""
+    usual = _WORK_WITH_MODEL if with_model else _WORK_WITHOUT_MODEL
+    return values * (_WORK.get(Mode(body[0]), usual) if len(body) and body[0] in set(Mode) else 0)
+
+
 @dataclass(frozen=True)
 class ChunkCoder:
     """All that chunks of one file share. `dtype` is the canonical array's, native."""

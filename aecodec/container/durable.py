@@ -60,7 +60,7 @@ class DurableFile:
         left = os.fstat(descriptors[0]).st_size
         try:
             # Nobody else can make the target from here on, as that takes the lock just got.
-            descriptors += _locked_target(target)
+            descriptors += _locked_if_there(target, target)
             if left and not overwrite:
                 raise OutputExistsError(
                     f"{partial} holds {left} bytes of a run that did not finish; go on with it (mode 'a'), take out what is "
@@ -212,11 +212,23 @@ def _sync(descriptor: int) -> None:
             raise
 
 
-def _locked_target(target: Path) -> list[int]:
-    """The lock of a target that exists, so that nobody appends to it while it is to be replaced."""
+@contextmanager
+def unwritten(target: Path) -> Iterator[None]:
+    """Keep writers of this library from `target` meanwhile; LockedError if one is at it, or at what is to get its name."""
+    descriptors: list[int] = []
+    try:
+        for path in (partial_of(target), target):
+            descriptors += _locked_if_there(path, target)
+        yield
+    finally:
+        close_locked(descriptors)
+
+
+def _locked_if_there(path: Path, target: Path) -> list[int]:
+    """The lock of a file that exists, so that nobody appends to it while it is to be replaced."""
     for access in (os.O_RDWR, os.O_RDONLY):
         try:
-            return [open_locked(target, target, access)]
+            return [open_locked(path, target, access)]
         except FileNotFoundError:
             return []
         except PermissionError:

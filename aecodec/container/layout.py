@@ -103,7 +103,7 @@ def parse_frame(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Frame:
         raise TruncatedError(f"the file ends inside a record frame: {len(data)} of {FRAME_SIZE} bytes")
     if data[:4] != SYNC:
         raise FormatError(f"no record here: found {data[:4].hex(' ')}, a record begins with {SYNC.hex(' ')}")
-    if _frame_checksum(data[: _FRAME.size]) != data[_FRAME.size : FRAME_SIZE]:
+    if not has_frame_checksum(data):
         raise ChecksumError("record frame is damaged: its checksum does not match")
     _, kind, flags, reserved, sequence, length, checksum = _FRAME.unpack(data[: _FRAME.size])
     if flags or reserved:
@@ -111,6 +111,11 @@ def parse_frame(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Frame:
     if kind in LIMITED_BY:
         limits.check(LIMITED_BY[Kind(kind)][0], length, f"{Kind(kind).name.lower()} record declares {length} bytes")
     return Frame(kind, sequence, length, checksum)
+
+
+def has_frame_checksum(data: bytes) -> bool:
+    """True if the FRAME_SIZE bytes of a frame end in the checksum of the others."""
+    return _frame_checksum(data[: _FRAME.size]) == data[_FRAME.size : FRAME_SIZE]
 
 
 def check_payload(frame: Frame, payload: bytes) -> None:

@@ -77,7 +77,11 @@ class _Growing:
 
     def lineage(self) -> "list[_Growing]":
         """This part and those before it that were left at damage, in order."""
-        return [*(self._parent.lineage() if self._parent is not None else []), self]
+        found, growing = [self], self._parent
+        while growing is not None:  # a hostile file may have any number
+            found.append(growing)
+            growing = growing._parent
+        return found[::-1]
 
     def damage(self, event: Damage) -> None:
         """Nothing sound in some bytes; take back what was found there."""

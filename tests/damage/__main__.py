@@ -75,6 +75,7 @@ def _run_all(portions: list[Portion], workers: int, folder: Path) -> int:
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("fork"), _prepare, (folder,))
     try:
         for name, counts, failed in pool.map(_run_portion, portions):
+            _say_families(totals, name)
             totals.setdefault(name, Counter()).update(counts)
             for case, verdict in failed[: max(0, _SHOWN - len(failures))]:
                 _say(f"{case}: {verdict.outcome}: {verdict.detail}")
@@ -86,11 +87,17 @@ def _run_all(portions: list[Portion], workers: int, folder: Path) -> int:
         return 1
     finally:
         pool.shutdown(cancel_futures=True)
-    for name, counts in totals.items():
-        _say(f"{name:16} {counts.total():8}  " + ", ".join(f"{n} {outcome}" for outcome, n in sorted(counts.items())))
+    _say_families(totals, "")
     total = sum(counts.total() for counts in totals.values())
     _say(f"{total} damaged inputs in {time.monotonic() - began:.0f} s: {len(failures)} neither the right array nor a typed error")
     return 1 if failures else 0
+
+
+def _say_families(totals: dict[str, Counter[str]], now: str) -> None:
+    """What came of the family before `now`, when `now` begins."""
+    if totals and now not in totals:
+        name, counts = list(totals.items())[-1]
+        _say(f"{name:16} {counts.total():8}  " + ", ".join(f"{n} {outcome}" for outcome, n in sorted(counts.items())))
 
 
 def _say(line: str) -> None:

@@ -2,6 +2,7 @@
 
 import faulthandler
 import signal
+import time
 import traceback
 import tracemalloc
 import warnings
@@ -13,7 +14,8 @@ from typing import Any
 
 from aecodec.errors import AecodecError
 
-SECONDS = 10  # for one input; usual ones take milliseconds
+SECONDS = 10  # of the processor for one input; usual ones take milliseconds
+PATIENCE = 6  # times as long may pass on the clock, as on a busy machine
 HARD_SECONDS = 120  # after which a call that never comes back to Python ends the process, its stack printed
 # What decoding may take: of fixed size (tables, blocks of a phase), for each value declared, and for each byte of the input.
 FIXED_BYTES, BYTES_A_VALUE, BYTES_A_BYTE = 4 << 20, 96, 16
@@ -36,10 +38,13 @@ class Hang(BaseException):
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Hang after `seconds`, in the main thread; a call that blocks in C ends the process a while later."""
+    """Hang after `seconds` of this process, or far more of the clock; a call that blocks in C ends the process a while later."""
+    busy, began = time.process_time(), time.monotonic()
 
     def ring(number: int, frame: FrameType | None) -> None:
-        raise Hang
+        if time.process_time() - busy >= seconds or time.monotonic() - began >= PATIENCE * seconds:
+            raise Hang
+        signal.setitimer(signal.ITIMER_REAL, seconds / 10)
 
     before = signal.signal(signal.SIGALRM, ring)
     signal.setitimer(signal.ITIMER_REAL, seconds)

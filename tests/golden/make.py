@@ -27,8 +27,8 @@ LARGEST = 40 << 10
 
 # kind, shape and dtype of the array; `compress` holds the arguments of aecodec.compress; `fit`, where there, those of a model,
 # fitted on the array, or on one of `fit_kind`; `inexact`: it does not claim to be exact, so that chunks
-# carry checksums, and has no predictor; `network`: which of map_models.py's; `predictor`: a network of random weights for this
-# layout, by which chunks are predicted whatever would be smaller.
+# carry checksums, and has no predictor; `network`: which of map_models.py's; `shipped`: which of those in the package;
+# `predictor`: a network of random weights for this layout, by which chunks are predicted whatever would be smaller.
 RECIPES: dict[str, dict] = {
     "bytes-stored": {"kind": "noise", "shape": [40], "dtype": "<f8", "compress": {"axes": "t"}},
     "bytes-plain": {"kind": "repeats", "shape": [30, 50], "dtype": "|u1", "compress": {"axes": "tc", "max_error": 0}},
@@ -197,6 +197,27 @@ RECIPES: dict[str, dict] = {
         "network": "series_model",
         "compress": {"axes": "tc", "quality": 80, "value_range": [-50, 50]},
     },
+    "photo": {
+        "kind": "picture",
+        "shape": [40, 48, 3],
+        "dtype": "|u1",
+        "shipped": "photo",
+        "compress": {"axes": "yxc", "quality": 20},
+    },
+    "photo-complete": {
+        "kind": "static",
+        "shape": [20, 28, 3],
+        "dtype": "|u1",
+        "shipped": "photo",
+        "compress": {"axes": "yxc", "quality": 30},
+    },
+    "photo-lattice": {
+        "kind": "static",
+        "shape": [20, 28, 3],
+        "dtype": "<f4",
+        "shipped": "photo",
+        "compress": {"axes": "yxc", "max_error": 120},
+    },
 }
 
 
@@ -220,6 +241,8 @@ def array_of(kind: str, shape: tuple[int, ...], dtype: str) -> np.ndarray:
         values = np.exp(np.cumsum(random.normal(size=count) * 0.3))
     elif kind == "digits":
         values = np.array([float(f"{v:.2e}") for v in random.normal(size=count) ** 3])
+    elif kind == "static":
+        values = random.integers(0, 256, count) * 1.0
     elif kind == "sevens":
         values = 7 * np.cumsum(random.integers(-20, 21, count)) + 3
     elif kind == "times":
@@ -235,6 +258,8 @@ def array_of(kind: str, shape: tuple[int, ...], dtype: str) -> np.ndarray:
         t, y, x = np.meshgrid(*(np.arange(n) / n for n in shape), indexing="ij")
         waves = ((40, 1, 1.3, 0.7), (25, -2, 2.1, 3.2), (10, 3, 5.0, 4.0))
         values += sum(a * np.cos(2 * np.pi * (ft * t + fy * y + fx * x)) for a, ft, fy, fx in waves).reshape(-1)
+    if kind == "picture":
+        values = np.rint(np.clip(smooth(values.reshape(shape).transpose(2, 0, 1)).transpose(1, 2, 0) * 2 + 128, 0, 255))
     if kind in ("smooth", "holes", "seasonal"):
         values = smooth(values.reshape(shape))
         if kind == "seasonal":
@@ -296,6 +321,8 @@ def make(name: str) -> tuple[bytes, dict]:
             model = aecodec.Model(replace(bundle, manifest=manifest, predictor=None).sealed())
     if "network" in recipe:
         model = getattr(importlib.import_module("map_models"), recipe["network"])()
+    if "shipped" in recipe:
+        model = aecodec.load_model(recipe["shipped"])
     if "append" in recipe:
         data = appended(array, recipe)
     elif "predictor" in recipe:
