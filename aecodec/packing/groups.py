@@ -12,6 +12,7 @@ from aecodec.errors import FormatError
 from aecodec.packing.scale import INDICES
 from aecodec.packing.stream import decode_stream, encode_stream, unzigzag, zigzag
 from aecodec.packing.varint import Cursor, put_varint
+from aecodec.workers import ALONE, Workers
 
 _BINS = 256
 _SAMPLE = 1 << 15
@@ -43,23 +44,31 @@ def histogram_bits(counts: np.ndarray) -> float:
     return float((seen * (np.log2(total) - np.log2(seen))).sum()) + within + _SYMBOL_BITS * used.size + _STREAM_BITS
 
 
-def encode_groups(groups: Sequence[list[np.ndarray]], thorough: bool) -> bytes:
+def encode_groups(groups: Sequence[list[np.ndarray]], thorough: bool, workers: Workers = ALONE) -> bytes:
     """`groups[i]`: signed arrays (1-D, up to 32 bits) of the symbols with scale index i, in coding order."""
-    joined = [
-        zigzag(np.concatenate(parts) if len(parts) > 1 else parts[0]) if parts else np.zeros(0, np.uint32) for parts in groups
-    ]
+
+    def join(parts: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        symbols = zigzag(np.concatenate(parts) if len(parts) > 1 else parts[0]) if parts else np.zeros(0, np.uint32)
+        return symbols, histogram(symbols)
+
+    joined, histograms = zip(*workers.map(join, groups), strict=True)
     out = bytearray()
-    runs = _merge([histogram(symbols) for symbols in joined])
+    runs = _merge(list(histograms))
     put_varint(out, len(runs))
-    streams = [np.concatenate(joined[first:last]) if last - first > 1 else joined[first] for first, last in runs]
-    for (first, last), stream in zip(runs, streams, strict=True):
+    for first, last in runs:
         put_varint(out, last - first)
-        put_varint(out, stream.size)
-    for (first, last), stream in zip(runs, streams, strict=True):
+        put_varint(out, sum(part.size for part in joined[first:last]))
+
+    def encode(run: tuple[int, int]) -> bytes:
         # Within a merged stream the symbols stay ordered by index, then by coding order.
+        first, last = run
+        stream = np.concatenate(joined[first:last]) if last - first > 1 else joined[first]
         coded = encode_stream(stream, signed=True)
         if thorough:
             coded = min(coded, encode_stream(stream, signed=True, thorough=True), key=len)
+        return coded
+
+    for (first, last), coded in zip(runs, workers.map(encode, runs), strict=True):
         out += coded
         if last - first > 1:
             for part in joined[first : last - 1]:
