@@ -1,6 +1,7 @@
 """Maps cut into parts that can be run one by one or side by side: whole steps, or bands that see a little of their neighbours."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -31,7 +32,7 @@ class Part:
 
 
 def parts(shape: tuple[int, ...], reach: int | None, bands: int) -> list[Part]:
-    """A map of `shape` (steps, channels, rows, columns) in parts, for a graph of such a `reach`: `bands` or fewer of a single step."""
+    """A map of `shape` (steps, channels, rows, columns) in parts, for a graph of such a `reach`: a single step in up to `bands`."""
     n, _, rows, columns = shape
     everything = (slice(0, rows), slice(0, columns))
     if n > 1 or reach is None:
@@ -41,7 +42,7 @@ def parts(shape: tuple[int, ...], reach: int | None, bands: int) -> list[Part]:
     length = max(rows, columns)
     ends = np.linspace(0, length, max(1, min(bands, length // max(_SHORTEST, 4 * reach))) + 1).astype(int).tolist()
     found = []
-    for start, stop in zip(ends, ends[1:], strict=False):
+    for start, stop in pairwise(ends):
         first, last = max(0, start - reach), min(length, stop + reach)
         indices = [
             _along(slice(a, b), everything, rows >= columns)

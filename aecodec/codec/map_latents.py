@@ -206,12 +206,18 @@ def _encode_first(reals: np.ndarray, networks: MapNetworks, groups: list[list[np
     coarse = np.rint(frames[grid] / FINE).astype(np.int32)
     found[grid] = coarse * np.int32(FINE)
 
+    residuals: list[np.ndarray] = []
+    indices: list[np.ndarray] = []
+
     def code(phase: Phase, mean: np.ndarray, index: np.ndarray) -> np.ndarray:
         residual = np.rint((targets(frames, phase) - mean) * (1.0 / FINE)).astype(np.int32)
-        put_symbols(groups, residual.reshape(-1), index.reshape(-1))
+        residuals.append(residual.reshape(-1))
+        indices.append(index.reshape(-1))
         return residual
 
     run_phases(found, networks.prior.layout, FINE, networks.predict, code)
+    if residuals:
+        put_symbols(groups, np.concatenate(residuals), np.concatenate(indices))
     return coarse, found[0]
 
 

@@ -9,7 +9,7 @@ from aecodec.models.graph import constant_array, parse_graph
 
 
 def linear_part(graph: bytes, limits: Limits = DEFAULT_LIMITS) -> bytes | None:
-    """A graph of the same first input, whose output is one 1x1 convolution of it; None if `graph` is no sum of such a one and more."""
+    """A graph of the same first input, whose output is one 1x1 convolution of it; None if `graph` is no sum of such and more."""
     model = parse_graph(graph, limits)
     source, made = model.graph.input[0], {name: node for node in model.graph.node for name in node.output}
     last = made.get(model.graph.output[0].name)

@@ -12,7 +12,7 @@ _FLAT_SHAPE = (0, -1)  # first and last of what a map is reshaped to where its p
 
 @dataclass(frozen=True)
 class _Reach:
-    """A map that depends on `radius` positions around each, has `margin` more of them on all sides, and may have them in one axis."""
+    """A map that depends on `radius` positions around each, has `margin` more on all sides, and is `flat` if they are one axis."""
 
     radius: int = 0
     margin: int = 0
