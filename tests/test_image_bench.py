@@ -161,12 +161,12 @@ def test_the_table_shows_the_mean_over_images_and_the_mean_curve():
 
 
 def test_a_whole_suite_is_coded_at_the_setting_nearest_to_a_quality_by_any_number_of_threads():
-    images = [picture(48, 64), picture(64, 40)]
+    images = [picture(192, 240), picture(200, 180)]
     codecs = peers(1, ["JPEG"])
-    rows = [row for i, x in enumerate(images) for row in measure(str(i), np.tile(x, (4, 4, 1)), codecs, 1)]
+    rows = [row for i, x in enumerate(images) for row in measure(str(i), x, codecs, 1)]
     found = measure_batch(images, codecs, rows, [1, 2], 1, 34.0)
     assert [(row.codec, row.threads, row.images) for row in found] == [("JPEG", 1, 2), ("JPEG", 2, 2)]
     means = {setting: np.mean([row.psnr for row in rows if row.setting == setting]) for setting in codecs[0].settings}
     assert all(abs(row.psnr - 34.0) == min(abs(mean - 34.0) for mean in means.values()) for row in found)
-    assert all(row.encode_mpix_s > 0 and row.decode_mpix_s > 0 and row.megapixels == (48 * 64 + 64 * 40) / 1e6 for row in found)
+    assert all(row.encode_mpix_s > 0 and row.decode_mpix_s > 0 and row.megapixels == (192 * 240 + 200 * 180) / 1e6 for row in found)
     assert batch_table(found).count("JPEG") == 2
