@@ -1,5 +1,6 @@
 """What the predictor is given for a phase: whole numbers that tell a value's surroundings, gathered from all its neighbours."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,19 +61,23 @@ def gather_inputs(
         views[-1][...] = nearby
         return planes
 
-    planes = fill(np.float32)
+    return finish_inputs(fill(np.float32), lambda: fill(np.int32), middle.reshape(size), layout)
+
+
+def finish_inputs(planes: np.ndarray, exact: Callable[[], np.ndarray], middle: np.ndarray, layout: PhaseLayout) -> Inputs:
+    """Inputs of planes in fine units, float32 and, where that cannot hold them, `exact`, int32: scaled by shifts and clipped."""
     scaling = _scaling(layout)
     shift = _shift(planes[:, scaling])
     if shift.max(initial=0) > _FLOAT_SHIFT:
-        exact = fill(np.int32)
-        shift = _shift(exact[:, scaling])
-        exact >>= shift[:, None]
-        planes[...] = exact
+        whole = exact()
+        shift = _shift(whole[:, scaling])
+        whole >>= shift[:, None]
+        planes[...] = whole
     elif shift.any():
         planes *= np.ldexp(np.float32(1), -shift)[:, None]
         np.floor(planes, out=planes)
     np.clip(planes, -INPUT_LIMIT, INPUT_LIMIT, out=planes)
-    return Inputs(planes, middle.reshape(size), shift)
+    return Inputs(planes, middle, shift)
 
 
 def _scaling(layout: PhaseLayout) -> slice | list[int]:

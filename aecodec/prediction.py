@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from aecodec import plane_phases
 from aecodec.packing.scale import INDICES, scale_index
 from aecodec.phase_inputs import Inputs, gather_inputs
 from aecodec.phases import LARGEST_MAGNITUDE, MAGNITUDE_UNIT, ROWS, Phase, PhaseLayout, Shape5, blocks, schedule, targets
@@ -59,21 +60,43 @@ def run_phases(
     `code` gives the residuals of a phase, int32 (batch, frames, channels, lines, values), when it is told their means and
     scale indices. `zero`: of `zero_frames`, needed where the layout asks for it.
     """
+    if plane_phases.suits(values.shape, layout) and values.flags.c_contiguous:
+        _run_plane(plane_phases.PlanePhases(values, layout), spacing, predict, code)
+        return
     sizes = np.zeros_like(values)
     shape: Shape5 = values.shape
     for phase in schedule(shape, layout):
         for block in blocks(shape, phase):
             target = targets(values, block)
             inputs = gather_inputs(values, sizes, block, layout, zero)
-            found = predict(inputs, block)
-            mean = found[:, 0].astype(np.int32)
-            index = _SCALE_INDEX.take(found[:, 1].astype(np.intp), mode="clip")
-            if inputs.shift.any():
-                mean <<= inputs.shift
-                index = np.minimum(index + 2 * inputs.shift, INDICES - 1).astype(np.uint8)
-            mean += inputs.middle
+            mean, index = _expected(inputs, predict(inputs, block))
             residual = code(block, mean.reshape(target.shape), index.reshape(target.shape))
-            step = residual * np.int32(spacing) if spacing != 1 else residual.astype(np.int32, copy=False)
+            step = _step(residual, spacing)
             np.add(mean.reshape(target.shape), step, out=target)
             if block.stride > 1 or block.along == ROWS:  # the last phase's are nobody's neighbours
                 targets(sizes, block)[...] = np.minimum(np.abs(step), _SIZE_LIMIT)
+
+
+def _run_plane(walk: plane_phases.PlanePhases, spacing: int, predict: Predict, code: Code) -> None:
+    """The same for a small image."""
+    for number, phase, inputs in walk:
+        mean, index = _expected(inputs, predict(inputs, phase))
+        shape = (1, 1, *mean.shape)
+        step = _step(code(phase, mean.reshape(shape), index.reshape(shape)), spacing).reshape(mean.shape[1:])
+        walk.put(number, mean[0] + step, np.minimum(np.abs(step), _SIZE_LIMIT))
+
+
+def _expected(inputs: Inputs, found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Means, int32, and scale indices, uint8, both (N, lines, values), of what the predictor found."""
+    mean = found[:, 0].astype(np.int32)
+    index = _SCALE_INDEX.take(found[:, 1].astype(np.intp), mode="clip")
+    if inputs.shift.any():
+        mean <<= inputs.shift
+        index = np.minimum(index + 2 * inputs.shift, INDICES - 1).astype(np.uint8)
+    mean += inputs.middle
+    return mean, index
+
+
+def _step(residual: np.ndarray, spacing: int) -> np.ndarray:
+    """Residuals in fine units, int32."""
+    return residual * np.int32(spacing) if spacing != 1 else residual.astype(np.int32, copy=False)

@@ -19,7 +19,7 @@ SETTINGS = {
     "AVIF": "Pillow (libavif), quality, speed 6 and subsampling 4:2:0 by default, max_threads; decoding with as many",
     "JPEG XL": "imagecodecs (libjxl), distance, effort 7, numthreads; decoding with as many",
     "aecodec": "aecodec.compress(x, model, 'yxc', quality, level, threads, embed_model=False), decompress(data, model, threads); "
-    "the whole container, the model beside it, with as many threads for its graphs",
+    "the whole container, the model beside it",
 }
 QUALITIES: dict[str, tuple[float, ...]] = {
     "JPEG": (5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95),
@@ -49,7 +49,7 @@ def peers(threads: int, names: Sequence[str] = tuple(QUALITIES)[:-1]) -> list[Co
 
 
 def ours(model: aecodec.Model, threads: int, qualities: Sequence[float], level: int) -> Codec:
-    """aecodec with a model that was loaded for as many threads."""
+    """aecodec with a model."""
 
     def encode(x: np.ndarray, quality: float) -> bytes:
         return aecodec.compress(x, model, "yxc", quality=quality, level=level, threads=threads, embed_model=False)

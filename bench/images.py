@@ -4,7 +4,9 @@
 
 The Kodak suite, or any folder of RGB PNGs; it is test data, on which nothing is fitted or tuned. PSNR is of the squared error
 over all RGB values of an image; curves are means over the images of bits a pixel and of dB at each setting. BD-rates are
-computed image by image and averaged, and once on those mean curves. Without --model the peers are measured alone.
+computed image by image and averaged, and once on those mean curves. Without --model the peers are measured alone. Speeds are
+measured twice: of single images, one at a time, with as many threads as a codec can use; and of the whole suite as one has it in
+a folder, several images at once, each by one thread, at the settings nearest to 34 dB.
 """
 
 import argparse
@@ -18,8 +20,9 @@ import one_thread
 import image_codecs
 import numpy as np
 from draw_images import picture
+from image_batch import batch_table, measure_batch
 from image_rows import METRICS, Row, compared, measure, write_csv
-from image_tables import bd_table, speed_table
+from image_tables import COMPARED_AT, bd_table, speed_table
 from PIL import Image
 from report import environment
 
@@ -47,9 +50,8 @@ def codecs(options: argparse.Namespace) -> tuple[list[image_codecs.Codec], list[
     found = [codec for threads in options.threads for codec in image_codecs.peers(threads, options.peers)]
     if options.model is None:
         return found, ["aecodec: not measured, no --model was given"]
-    models = {threads: aecodec.load_model(options.model, threads=threads) for threads in options.threads}
-    found += [image_codecs.ours(model, threads, options.qualities, options.level) for threads, model in models.items()]
-    model = next(iter(models.values()))
+    model = aecodec.load_model(options.model)
+    found += [image_codecs.ours(model, threads, options.qualities, options.level) for threads in options.threads]
     shipped = "ships with the library" if model.shipped else "does not ship with the library"
     return found, [f"model: {model.id}, {len(model.stored)} bytes beside the files, {shipped}; level {options.level}"]
 
@@ -79,7 +81,8 @@ def main() -> None:
         *(f"{codec} settings: {setting}" for codec, setting in image_codecs.SETTINGS.items()),
     ]
     rows: list[Row] = []
-    for name, x in load_images(Path(options.data) if options.data else None, options.images):
+    suite = list(load_images(Path(options.data) if options.data else None, options.images))
+    for name, x in suite:
         found = measure(name, x, chosen, options.runs)
         rows += found
         print(f"{name}: {len(found)} settings, {x.shape[1]} x {x.shape[0]}", flush=True)
@@ -87,7 +90,9 @@ def main() -> None:
     comparisons = {metric: compared(rows, metric) for metric in METRICS}
     for metric, found_comparisons in comparisons.items():
         write_csv(options.csv.with_name(f"{options.csv.stem}-bd-{metric.replace('_', '-')}.csv"), found_comparisons, facts)
-    print(bd_table(comparisons), speed_table(rows), sep="\n")
+    batch = measure_batch([x for _, x in suite], chosen, rows, options.threads, options.runs, COMPARED_AT)
+    write_csv(options.csv.with_name(f"{options.csv.stem}-batch.csv"), batch, facts)
+    print(bd_table(comparisons), speed_table(rows), batch_table(batch), sep="\n")
     picture(rows, options.csv.with_suffix(".png"))
 
 

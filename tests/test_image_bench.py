@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 sys.path.append(str(Path(__file__).parent.parent / "bench"))
 
 from bd_rate import AVERAGE, MEAN_CURVE, Comparison, Point, bd_rate, comparisons  # found by the path above
+from image_batch import batch_table, measure_batch
 from image_codecs import Codec, ours, peers
 from image_quality import ms_ssim, psnr
 from image_rows import compared, measure, read_rows, write_csv
@@ -157,3 +158,15 @@ def test_bd_rates_take_a_codec_at_its_fewest_threads():
 def test_the_table_shows_the_mean_over_images_and_the_mean_curve():
     found = [Comparison("new", "JPEG", AVERAGE, -31.27), Comparison("new", "JPEG", MEAN_CURVE, 2.0)]
     assert bd_table({"psnr": found}).splitlines()[2] == "| new | -31.3 % (+2.0 %) |  |"
+
+
+def test_a_whole_suite_is_coded_at_the_setting_nearest_to_a_quality_by_any_number_of_threads():
+    images = [picture(192, 240), picture(200, 180)]
+    codecs = peers(1, ["JPEG"])
+    rows = [row for i, x in enumerate(images) for row in measure(str(i), x, codecs, 1)]
+    found = measure_batch(images, codecs, rows, [1, 2], 1, 34.0)
+    assert [(row.codec, row.threads, row.images) for row in found] == [("JPEG", 1, 2), ("JPEG", 2, 2)]
+    means = {setting: np.mean([row.psnr for row in rows if row.setting == setting]) for setting in codecs[0].settings}
+    assert all(abs(row.psnr - 34.0) == min(abs(mean - 34.0) for mean in means.values()) for row in found)
+    assert all(row.encode_mpix_s > 0 and row.decode_mpix_s > 0 and row.megapixels == (192 * 240 + 200 * 180) / 1e6 for row in found)
+    assert batch_table(found).count("JPEG") == 2

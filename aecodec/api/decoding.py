@@ -31,13 +31,13 @@ def part_coder(header: Header, preamble: Preamble, given: ModelLike, provider: s
     return ChunkCoder(header.spec.real_dtype, header.fidelity, model)
 
 
-def decode_chunk(chunk: Chunk, spec: ArraySpec, coder: ChunkCoder, trust: Trust = DEFAULT_TRUST) -> np.ndarray:
+def decode_chunk(chunk: Chunk, spec: ArraySpec, coder: ChunkCoder, trust: Trust = DEFAULT_TRUST, threads: int = 1) -> np.ndarray:
     """An array in the user's axes from a chunk record."""
     part = spec.with_length(chunk.count)
     trust.check_chunk(part)
     trust.check_work(part, chunk.body, coder.model is not None)
     origin: Origin = (chunk.start if spec.stream_axis == 2 else 0, chunk.start if spec.stream_axis == 3 else 0)
-    array = part.from_canonical(coder.decode(chunk.body, part.canonical_shape, origin))
+    array = part.from_canonical(coder.decode(chunk.body, part.canonical_shape, origin, threads))
     return array.astype(spec.dtype, copy=False)
 
 

@@ -230,7 +230,7 @@ class StreamEncoder:
         length = canonical.shape[axis] // (self._spec.steps_per_sample if axis == 0 else 1)
         origin = (self._length if axis == 2 else 0, self._length if axis == 3 else 0)
         if alone or self._options.threads == 1:
-            self._container.chunk(self._length, length, self._coder.encode(canonical, origin))
+            self._container.chunk(self._length, length, self._coder.encode(canonical, origin, self._options.threads))
         else:
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(self._options.threads)

@@ -126,9 +126,9 @@ class Reader(Described):
         """(start along the stream axis, array) of each chunk in turn, the next ones decoded ahead on threads."""
         array, at = self._array, 0
         left_out: Ranges = []
-        for number, result in ahead(
-            partial(self._chunks.decode, array), range(array.chunks), self._threads if array.chunks > 1 else 1
-        ):
+        alone = array.chunks == 1  # its own work is shared, then
+        decode = partial(self._chunks.decode, array, threads=self._threads if alone else 1)
+        for number, result in ahead(decode, range(array.chunks), 1 if alone else self._threads):
             start, stop = array.span(number)
             try:
                 if start != at:

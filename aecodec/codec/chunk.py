@@ -19,6 +19,7 @@ from aecodec.errors import FormatError
 from aecodec.fidelity import Fidelity
 from aecodec.packing.lossless import decode_bytes, encode_bytes, surely_smaller
 from aecodec.packing.varint import Cursor
+from aecodec.workers import Workers
 
 _FEW = 1 << 12
 _SLACK = 1.02  # how far over what there is already an estimate may be for the real thing to be tried
@@ -59,14 +60,18 @@ class ChunkCoder:
     model: Model | None = None
     level: int = 5
 
-    def encode(self, array: np.ndarray, origin: Origin = (0, 0)) -> bytes:
-        """Canonical `array` (steps, channels, rows, columns), contiguous -> body."""
+    def encode(self, array: np.ndarray, origin: Origin = (0, 0), threads: int = 1) -> bytes:
+        """Canonical `array` (steps, channels, rows, columns), contiguous -> body, the same for any number of `threads`."""
+        with Workers(threads) as workers:
+            return self._encode(array, origin, workers)
+
+    def _encode(self, array: np.ndarray, origin: Origin, workers: Workers) -> bytes:
         effort = effort_of(self.level).for_size(array.size)
         if array.size == 0:
             return bytes([Mode.BYTES]) + encode_bytes(array, effort.zstd_level)
         if (constant := _constant(array)) is not None:
             return bytes([Mode.CONSTANT]) + constant
-        body = self._encode_lossy(array, effort, origin)
+        body = self._encode_lossy(array, effort, origin, workers)
         if body is not None and surely_smaller(len(body), array, effort.zstd_level):
             return body
         plain = encode_bytes(array, effort.zstd_level, filters=body is None)
@@ -74,7 +79,7 @@ class ChunkCoder:
             return body
         return bytes([Mode.BYTES]) + (plain if body is None else encode_bytes(array, effort.zstd_level))
 
-    def _encode_lossy(self, array: np.ndarray, effort: Effort, origin: Origin) -> bytes | None:
+    def _encode_lossy(self, array: np.ndarray, effort: Effort, origin: Origin, workers: Workers) -> bytes | None:
         """Body of the mode that the fidelity asks for; None where only bytes serve."""
         fidelity, channels = self.fidelity, array.shape[1]
         if fidelity.kind == "max_point_error":
@@ -84,7 +89,7 @@ class ChunkCoder:
         if fidelity.kind == "lossless" and array.dtype.kind in "iu":
             errors = np.zeros(channels)
         if fidelity.kind in ("psnr", "quality"):
-            return self._encode_equivalent(array, effort, origin)
+            return self._encode_equivalent(array, effort, origin, workers)
         if fidelity.kind == "lossless" and array.dtype.kind == "f":
             return encode_lossless(array, effort)
         if errors is None:
@@ -107,10 +112,12 @@ class ChunkCoder:
             best = bytes([Mode.LATTICE]) + body
         return best
 
-    def _encode_equivalent(self, array: np.ndarray, effort: Effort, origin: Origin) -> bytes | None:
+    def _encode_equivalent(self, array: np.ndarray, effort: Effort, origin: Origin, workers: Workers) -> bytes | None:
         """Latents alone, or a lattice as fine as the PSNR or quality needs, whichever is smaller."""
         fidelity, channels = self.fidelity, array.shape[1]
-        latents = encode_latents_only(array, fidelity, self.model, effort, origin) if self.model is not None else None
+        latents = None
+        if self.model is not None:
+            latents = encode_latents_only(array, fidelity, self.model, effort, origin, workers)
         found = [bytes([Mode.LATENTS]) + latents] if latents is not None else []
         predicts = effort.predicted and self.model is not None and self.model.manifest.predictor is not None
         errors = first_errors(fidelity, channels, array.dtype)
@@ -140,8 +147,10 @@ class ChunkCoder:
         restored = decode_lattice(Cursor(body), (n, c, h, w), self.dtype, self.model, origin)
         return Attempt(bytes([Mode.LATTICE]) + body, restored)
 
-    def decode(self, body: bytes | memoryview, shape: tuple[int, int, int, int], origin: Origin = (0, 0)) -> np.ndarray:
-        """The inverse of `encode` for a canonical array of `shape`."""
+    def decode(
+        self, body: bytes | memoryview, shape: tuple[int, int, int, int], origin: Origin = (0, 0), threads: int = 1
+    ) -> np.ndarray:
+        """The inverse of `encode` for a canonical array of `shape`; the same for any number of `threads`."""
         cursor = Cursor(body)
         mode = cursor.byte()
         if mode == Mode.BYTES:
@@ -157,7 +166,8 @@ class ChunkCoder:
         if mode == Mode.LATTICE:
             return decode_lattice(cursor, shape, self.dtype, self.model, origin)
         if mode == Mode.LATENTS:
-            return decode_latents_only(cursor, shape, self.dtype, self.model, origin)
+            with Workers(threads) as workers:
+                return decode_latents_only(cursor, shape, self.dtype, self.model, origin, workers)
         if mode == Mode.PREDICTED:
             return decode_predicted(cursor, shape, self.dtype, self.model, origin)
         if mode == Mode.LADDER:

@@ -16,7 +16,8 @@ _MESSAGE = 1 << 12  # values
 @dataclass(frozen=True)
 class Effort:
     """Latent steps as multiples of the lattice's (none: no latents under a bound, and no model is fitted), predictors and cells
-    to compare, sample size, zstd's own level, whether a model's predictor is tried, and how many lossless plans are coded in full.
+    to compare, sample size, zstd's own level, whether a model's predictor is tried, how many lossless plans are coded in full, and
+    whether an encoder's correction may be left out where it is small.
     """
 
     multiples: tuple[float, ...]
@@ -27,6 +28,7 @@ class Effort:
     thorough: bool
     predicted: bool = True
     lossless_tries: int = 1
+    quick: bool = True
 
     @property
     def latents(self) -> bool:
@@ -59,10 +61,10 @@ LEVELS = {
     3: Effort((1.0, 2.0), PREDICTORS, (0, 64), 1 << 16, 3, False, False),
     4: Effort((1.0, 1.4, 2.0), PREDICTORS, (0, 64), 1 << 17, 3, False),
     5: _NORMAL,
-    6: Effort((0.7, 1.0, 1.4, 2.0, 2.8, 3.6), PREDICTORS, CELL_SIZES, 1 << 18, 6, False),
-    7: Effort(_FINE, PREDICTORS + MORE_PREDICTORS, CELL_SIZES, 1 << 17, 9, True, True, 2),
-    8: Effort(_FINE, PREDICTORS + MORE_PREDICTORS, CELL_SIZES, 1 << 17, 12, True, True, 3),
-    9: Effort(_FINE, PREDICTORS + MORE_PREDICTORS, CELL_SIZES, 1 << 18, 19, True, True, 5),
+    6: Effort((0.7, 1.0, 1.4, 2.0, 2.8, 3.6), PREDICTORS, CELL_SIZES, 1 << 18, 6, False, quick=False),
+    7: Effort(_FINE, PREDICTORS + MORE_PREDICTORS, CELL_SIZES, 1 << 17, 9, True, True, 2, False),
+    8: Effort(_FINE, PREDICTORS + MORE_PREDICTORS, CELL_SIZES, 1 << 17, 12, True, True, 3, False),
+    9: Effort(_FINE, PREDICTORS + MORE_PREDICTORS, CELL_SIZES, 1 << 18, 19, True, True, 5, False),
 }
 DEFAULT_LEVEL = 5
 

@@ -4,6 +4,9 @@ import numpy as np
 
 from aecodec.packing.groups import GroupedSymbols
 from aecodec.packing.scale import INDICES
+from aecodec.workers import ALONE, Workers
+
+_RANGE = 1 << 17  # symbols that are sorted at once
 
 
 def put_symbols(groups: list[list[np.ndarray]], symbols: np.ndarray, index: np.ndarray) -> None:
@@ -24,3 +27,54 @@ def take_symbols(grouped: GroupedSymbols, index: np.ndarray) -> np.ndarray:
     symbols = np.empty(index.size, np.int32)
     symbols[np.argsort(index, kind="stable")] = np.concatenate(parts)
     return symbols
+
+
+def sort_symbols(symbols: np.ndarray, index: np.ndarray, workers: Workers = ALONE) -> list[list[np.ndarray]]:
+    """The pieces of each group that `index`, uint8 of the shape of `symbols`, names, in coding order."""
+    symbols, index = symbols.reshape(-1), index.reshape(-1)
+
+    def sort(part: slice) -> list[list[np.ndarray]]:
+        groups: list[list[np.ndarray]] = [[] for _ in range(INDICES)]
+        here, chosen = symbols[part], index[part]
+        used = np.flatnonzero(chosen) if np.count_nonzero(chosen) < chosen.size / 2 else None
+        if used is not None:  # most are in group 0, which is of no use to anybody
+            here, chosen = here[used], chosen[used]
+        put_symbols(groups, here, chosen)
+        return groups
+
+    sorted_parts = workers.map(sort, _ranges(index.size))
+    return [[piece for groups in sorted_parts for piece in groups[i]] for i in range(INDICES)]
+
+
+def take_all(grouped: GroupedSymbols, index: np.ndarray, workers: Workers = ALONE) -> np.ndarray:
+    """The next symbols of the groups that `index`, uint8, names, int32 of its shape; of group 0 there are none, but zeros."""
+    flat = index.reshape(-1)
+    symbols = np.zeros(flat.size, np.int32)
+    ranges = _ranges(flat.size)
+    counts = np.array(workers.map(lambda part: np.bincount(flat[part], minlength=INDICES), ranges)).reshape(-1, INDICES)
+    counts[:, 0] = 0
+    pieces = {i: np.split(grouped.take(i, int(counts[:, i].sum())), np.cumsum(counts[:-1, i])) for i in _filled(counts.sum(axis=0))}
+
+    def put(number: int) -> None:
+        part = ranges[number]
+        here, chosen = symbols[part], flat[part]
+        parts = [pieces[i][number] for i in _filled(counts[number])]
+        total = int(counts[number].sum())
+        if total < chosen.size / 2:
+            used = np.flatnonzero(chosen)
+            order = used[np.argsort(chosen[used], kind="stable")]
+        else:
+            order = np.argsort(chosen, kind="stable")[chosen.size - total :]
+        if parts:
+            here[order] = np.concatenate(parts)
+
+    workers.map(put, range(len(ranges)))
+    return symbols.reshape(index.shape)
+
+
+def _ranges(size: int) -> list[slice]:
+    return [slice(start, min(start + _RANGE, size)) for start in range(0, size, _RANGE)]
+
+
+def _filled(counts: np.ndarray) -> list[int]:
+    return list(np.flatnonzero(counts).tolist())

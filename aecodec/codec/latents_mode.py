@@ -22,15 +22,18 @@ from aecodec.codec.sections import (
 from aecodec.errors import FormatError
 from aecodec.fidelity import Fidelity
 from aecodec.packing.varint import Cursor, put_section, put_varint
+from aecodec.workers import ALONE, Workers
 
 _BISECTIONS = 12
 
 
-def encode_latents_only(array: np.ndarray, fidelity: Fidelity, model: Model, effort: Effort, origin: Origin) -> bytes | None:
+def encode_latents_only(
+    array: np.ndarray, fidelity: Fidelity, model: Model, effort: Effort, origin: Origin, workers: Workers = ALONE
+) -> bytes | None:
     """Canonical `array` -> body; None if the PSNR asked for is out of the model's reach."""
     classes = non_finite_classes(array)
     values = array if classes is None else fill_missing(array)
-    coder = LatentCoder(model, values, origin)
+    coder = LatentCoder(model, values, origin, workers, quick=effort.quick)
     manifest = model.manifest
     if fidelity.kind == "quality":
         relative = float(np.sqrt(np.mean((fidelity.spans(array.shape[1]) / np.array(manifest.scale)) ** 2)))
@@ -53,13 +56,18 @@ def encode_latents_only(array: np.ndarray, fidelity: Fidelity, model: Model, eff
 
 
 def decode_latents_only(
-    cursor: Cursor, shape: tuple[int, int, int, int], dtype: np.dtype, model: Model | None, origin: Origin
+    cursor: Cursor,
+    shape: tuple[int, int, int, int],
+    dtype: np.dtype,
+    model: Model | None,
+    origin: Origin,
+    workers: Workers = ALONE,
 ) -> np.ndarray:
     """Body -> canonical array."""
     flags = cursor.byte()
     if flags & ~(CLASSES | CHECKSUM):
         raise FormatError(f"chunk uses unknown flags {flags:#x}")
-    array = decode_latent_section(cursor, model, shape, origin, dtype)
+    array = decode_latent_section(cursor, model, shape, origin, dtype, workers)
     classes = decode_classes(cursor.section(), shape) if flags & CLASSES else None
     if flags & CHECKSUM:
         check_output(cursor, array)

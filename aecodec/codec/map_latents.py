@@ -1,11 +1,13 @@
 """Latents that come in slices, coded with means and scales from the slices before (FORMAT.md, "Latents of slices")."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
 
-from aecodec.codec.grouping import put_symbols, take_symbols
+from aecodec.codec.bands import Part
+from aecodec.codec.grouping import put_symbols, sort_symbols, take_all, take_symbols
 from aecodec.codec.maps import MapNetworks, map_shape
 from aecodec.errors import FormatError
 from aecodec.lattice import lorenzo_residual, lorenzo_restore
@@ -18,11 +20,13 @@ from aecodec.packing.varint import Cursor, put_section
 from aecodec.phases import Phase, base_grid, targets
 from aecodec.prediction import run_phases
 from aecodec.tiling import Tiling
+from aecodec.workers import ALONE, Workers
 
 _BASE_AXES = (0, 0b11000, 0b00010, 0b11010)
 _BASE_CELL = 16
 COMPLETE = 32  # flag beside the base grid's axes: symbols of index 0 are coded, too
 _MOST_LOST = 0.004  # squared error, in steps, for each latent, that is worth as many bits as all those zeros take
+_LATE = 0.25  # of that
 _BITS_PER_ERROR = 8.0  # what a squared error of one step is worth; chosen on training photos
 _WIDEST = 0.5
 
@@ -39,61 +43,129 @@ def _dead_zones() -> np.ndarray:
 
 
 _DEAD_ZONES = _dead_zones()
+_DEAD_ZONES[0] = _DEAD_ZONES[1]  # of what is coded as if it were expected to be larger
 
 
-@dataclass(frozen=True)
+@dataclass
 class CodedMap:
-    """Latents coded in memory: what the section holds, and the latents as a decoder will know them, float32 (N, latents, a, b)."""
+    """Latents coded in memory: what the section holds."""
 
     base: np.ndarray
     head: int
     groups: list[list[np.ndarray]]
-    known: np.ndarray
+    _known: np.ndarray
+    _last: "_Slice"
 
-    def pack(self, thorough: bool) -> bytes:
+    @cached_property
+    def known(self) -> np.ndarray:
+        """The latents as a decoder will know them, float32 (N, latents, a, b)."""
+        start = self._known.shape[1] - self._last.symbols.shape[1]
+        _fill(self._known[:, start:], self._last.symbols, self._last.mean)
+        return self._known
+
+    def pack(self, thorough: bool, workers: Workers = ALONE) -> bytes:
         """The section's bytes."""
         out = bytearray([self.head])
         put_section(out, encode_residual(self.base, _BASE_CELL, thorough))
-        put_section(out, encode_groups(self.groups, thorough))
+        put_section(out, encode_groups(self.groups, thorough, workers))
         return bytes(out)
 
 
-def encode_map(latents: np.ndarray, networks: MapNetworks, step: int) -> CodedMap | None:
-    """Latents in steps, float32 (N, latents, a, b) -> what codes them; None if one is beyond the model's limit."""
-    latents = latents * np.float32(FINE)
-    limit = networks.manifest.latent_limit
-    if not (np.abs(latents).max(initial=0.0) <= limit - FINE):
+@dataclass
+class _Slice:
+    """Symbols of a slice, their scale indices as the prior says them, and its means, if any; (N, width, a, b).
+
+    `lost`: squares, in steps, of what is lost where an index of 0 leaves the symbols out, as it does in all but the last slice.
+    """
+
+    symbols: np.ndarray
+    index: np.ndarray
+    mean: np.ndarray | None
+    lost: float
+
+    def leave_out(self) -> None:
+        """Make symbols 0 where the index is."""
+        self.symbols *= self.index > 0
+
+
+def _groups(complete: bool) -> np.ndarray:
+    """By scale index as the prior says it, which group a symbol is in; 0 if in none."""
+    index = np.maximum(np.arange(LARGEST_INDEX + 1), int(complete))
+    return np.where(index > 0, index + SHIFT, 0).astype(np.uint8)
+
+
+_GROUPS = {complete: _groups(complete) for complete in (False, True)}
+
+
+def encode_map(latents: np.ndarray, networks: MapNetworks, step: int, workers: Workers = ALONE) -> CodedMap | None:
+    """Latents in sixteenths of a step, float32 (N, latents, a, b) -> what codes them; None if one is beyond the model's limit.
+
+    What is known of them is within a step, and so within the limit.
+    """
+    limit = networks.manifest.latent_limit - FINE
+    if not (latents.max(initial=0.0) <= limit and latents.min(initial=0.0) >= -limit):
         return None
-    coded, lost = _encode(latents, networks, step, complete=False)
-    if lost > _MOST_LOST * latents.size:
-        coded, _ = _encode(latents, networks, step, complete=True)
-    return coded if np.abs(coded.known).max(initial=0.0) <= limit else None
+    coded, spoiled = _encode(latents, networks, step, workers)
+    return _encode(latents, networks, step, workers, complete=True)[0] if spoiled else coded
 
 
-def _encode(latents: np.ndarray, networks: MapNetworks, step: int, complete: bool) -> tuple[CodedMap, float]:
-    """Latents in sixteenths -> what codes them, and the squares, in steps, of what an index of 0 leaves out."""
-    known = np.zeros(latents.shape, np.float32)
+def _encode(
+    latents: np.ndarray, networks: MapNetworks, step: int, workers: Workers, complete: bool = False
+) -> tuple[CodedMap, bool]:
+    """Latents in sixteenths -> what codes them, and whether it was too late that it turned out to be better `complete`.
+
+    Symbols of index 0 are coded if so, or if too much would be lost without them. That is known at the last slice, which has most
+    of them; what the slices before it have lost by then is lost, unless it is much.
+    """
+    known = np.empty(latents.shape, np.float32)
     groups: list[list[np.ndarray]] = [[] for _ in range(INDICES)]
-    ends, lost = networks.prior.ends, 0.0
+    ends = networks.prior.ends
     coarse, known[:, : ends[0]] = _encode_first(latents[:, : ends[0]], networks, groups)
+    slices: list[_Slice] = []
     for k, (start, end) in enumerate(pairwise(ends), 1):
-        mean, index = _expected(k, known[:, :start], networks, step, complete)
-        residual = latents[:, start:end] if mean is None else latents[:, start:end] - mean
-        exact = residual * np.float32(1.0 / FINE)
-        zone = _DEAD_ZONES[index]
-        symbols = np.rint(exact - np.clip(exact, -zone, zone)).astype(np.int32)
-        coded = index > 0
-        whole = np.rint(exact[~coded])
-        lost += float(np.dot(whole, whole))
-        symbols *= coded
-        _put_slice(groups, symbols, index, coded)
-        _fill(known[:, start:end], symbols, mean)
+        found = _encode_slice(k, latents[:, start:end], known[:, :start], networks, step, workers)
+        slices.append(found)
+        if end < ends[-1]:
+            if not complete:
+                found.leave_out()
+            _fill(known[:, start:end], found.symbols, found.mean)
+    most, early = _MOST_LOST * latents.size, sum(found.lost for found in slices[:-1])
+    lossy = early + slices[-1].lost > most
+    spoiled = lossy and not complete and early > _LATE * most
+    complete = complete or lossy
+    if not complete:
+        slices[-1].leave_out()
+    for found in slices:
+        _put_slice(groups, found, complete, workers)
     tried = {axes: lorenzo_residual(coarse, axes).reshape(-1) for axes in _BASE_AXES}
     best = min(tried, key=lambda axes: residual_bits(tried[axes], 0))
-    return CodedMap(tried[best], best | COMPLETE * complete, groups, known), lost
+    return CodedMap(tried[best], best | COMPLETE * complete, groups, known, slices[-1]), spoiled
 
 
-def decode_map(cursor: Cursor, tiling: Tiling, networks: MapNetworks, step: int) -> np.ndarray:
+def _encode_slice(k: int, latents: np.ndarray, known: np.ndarray, networks: MapNetworks, step: int, workers: Workers) -> _Slice:
+    """Slice k of latents, in sixteenths, after what is known of those before."""
+    symbols, index = np.empty(latents.shape, np.int32), np.empty(latents.shape, np.uint8)
+    mean = np.empty(latents.shape, np.float32) if networks.prior.means[k - 1] else None
+
+    def encode(part: Part) -> float:
+        expected, scale = _expected(k, part, known, networks, step)
+        exact = part.place(latents) * np.float32(1.0 / FINE)
+        if expected is not None and mean is not None:
+            part.place(mean)[...] = expected
+            exact -= expected * np.float32(1.0 / FINE)
+        part.place(index)[...] = scale
+        empty = np.rint(exact[scale == 0])
+        nearest = np.abs(exact)
+        nearest -= _DEAD_ZONES.take(scale)
+        np.rint(nearest, out=nearest)
+        part.place(symbols)[...] = np.copysign(nearest, exact, out=exact)
+        return float(np.dot(empty, empty))
+
+    lost = sum(workers.map(encode, networks.prior_parts(k, known.shape, workers)))
+    return _Slice(symbols, index, mean, lost)
+
+
+def decode_map(cursor: Cursor, tiling: Tiling, networks: MapNetworks, step: int, workers: Workers = ALONE) -> np.ndarray:
     """The section -> latents U, float32 (N, latents, a, b)."""
     head = cursor.byte()
     if head >> 6:
@@ -117,10 +189,8 @@ def decode_map(cursor: Cursor, tiling: Tiling, networks: MapNetworks, step: int)
     known[:, : prior.ends[0]] = found[0]
     _check(known[:, : prior.ends[0]], limit)
     for k, (start, end) in enumerate(pairwise(prior.ends), 1):
-        mean, index = _expected(k, known[:, :start], networks, step, complete)
-        symbols = np.zeros(index.shape, np.int32)
-        coded = np.flatnonzero(index)
-        symbols.reshape(-1)[coded] = take_symbols(grouped, index.reshape(-1)[coded] + np.uint8(SHIFT))
+        mean, index = _expected_slice(k, known[:, :start], networks, step, complete, workers)
+        symbols = take_all(grouped, index, workers)
         _fill(known[:, start:end], symbols, mean)
         _check(known[:, start:end], limit)
     grouped.end()
@@ -136,26 +206,51 @@ def _encode_first(reals: np.ndarray, networks: MapNetworks, groups: list[list[np
     coarse = np.rint(frames[grid] / FINE).astype(np.int32)
     found[grid] = coarse * np.int32(FINE)
 
+    residuals: list[np.ndarray] = []
+    indices: list[np.ndarray] = []
+
     def code(phase: Phase, mean: np.ndarray, index: np.ndarray) -> np.ndarray:
         residual = np.rint((targets(frames, phase) - mean) * (1.0 / FINE)).astype(np.int32)
-        put_symbols(groups, residual.reshape(-1), index.reshape(-1))
+        residuals.append(residual.reshape(-1))
+        indices.append(index.reshape(-1))
         return residual
 
     run_phases(found, networks.prior.layout, FINE, networks.predict, code)
+    if residuals:
+        put_symbols(groups, np.concatenate(residuals), np.concatenate(indices))
     return coarse, found[0]
 
 
-def _expected(k: int, known: np.ndarray, networks: MapNetworks, step: int, complete: bool) -> tuple[np.ndarray | None, np.ndarray]:
-    """Means, clipped, and scale indices, uint8, of slice k; none is 0 if all symbols are to be coded."""
-    mean, index = networks.expect(k, known, step)
+def _expected(k: int, part: Part, known: np.ndarray, networks: MapNetworks, step: int) -> tuple[np.ndarray | None, np.ndarray]:
+    """Means, clipped, if any, and scale indices, uint8, of a part of slice k."""
+    mean, index = networks.expect(k, part.take(known), step)
     limit = float(networks.manifest.latent_limit)
-    clipped = None if mean is None else np.clip(mean, -limit, limit)
-    return clipped, np.clip(index, float(complete), LARGEST_INDEX).astype(np.uint8)
+    clipped = None if mean is None else np.clip(part.crop(mean), -limit, limit)
+    return clipped, np.clip(part.crop(index), 0, LARGEST_INDEX).astype(np.uint8)
 
 
-def _put_slice(groups: list[list[np.ndarray]], symbols: np.ndarray, index: np.ndarray, coded: np.ndarray) -> None:
-    place = np.flatnonzero(coded)
-    put_symbols(groups, symbols.reshape(-1)[place], index.reshape(-1)[place] + np.uint8(SHIFT))
+def _expected_slice(
+    k: int, known: np.ndarray, networks: MapNetworks, step: int, complete: bool, workers: Workers
+) -> tuple[np.ndarray | None, np.ndarray]:
+    """Means, if any, and groups of all of slice k; a group of 0 has symbols that are not coded."""
+    n, _, rows, columns = known.shape
+    shape = (n, networks.prior.widths[k], rows, columns)
+    groups = np.empty(shape, np.uint8)
+    mean = np.empty(shape, np.float32) if networks.prior.means[k - 1] else None
+
+    def expect(part: Part) -> None:
+        expected, index = _expected(k, part, known, networks, step)
+        if expected is not None and mean is not None:
+            part.place(mean)[...] = expected
+        part.place(groups)[...] = _GROUPS[complete].take(index)
+
+    workers.map(expect, networks.prior_parts(k, known.shape, workers))
+    return mean, groups
+
+
+def _put_slice(groups: list[list[np.ndarray]], found: _Slice, complete: bool, workers: Workers) -> None:
+    for group, part in zip(groups[1:], sort_symbols(found.symbols, _GROUPS[complete].take(found.index), workers)[1:], strict=True):
+        group += part
 
 
 def _fill(known: np.ndarray, symbols: np.ndarray, mean: np.ndarray | None) -> None:

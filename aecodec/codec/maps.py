@@ -5,18 +5,19 @@ from collections.abc import Callable
 
 import numpy as np
 
+from aecodec.codec.bands import Part, parts
 from aecodec.errors import ModelError
 from aecodec.limits import DEFAULT_LIMITS, Limits
 from aecodec.models.bundle import Bundle
 from aecodec.models.exact import prove_maps
-from aecodec.models.graph_check import SizedGraph, check_maps, size_predictor
+from aecodec.models.graph_check import MAP_SHARE, SizedGraph, check_maps, size_predictor
+from aecodec.models.linear_part import linear_part
 from aecodec.models.predictor_check import check_predictor
 from aecodec.phase_inputs import Inputs
 from aecodec.phases import Phase
 from aecodec.runtime import SizedExecutor
 from aecodec.tiling import Tiling
-
-_RUN_POSITIONS = 1 << 16  # of maps that are run together; one step's map is always run whole
+from aecodec.workers import ALONE, Workers
 
 MakeExecutor = Callable[[bytes, SizedGraph], SizedExecutor]
 
@@ -37,6 +38,7 @@ class MapNetworks:
         if bundle.encoder is not None:
             checked = check_maps(bundle.encoder, "encoder", values, manifest.latents, limits)
             self._encoder = make(bundle.encoder, checked)
+        self._linear = self._linear_encoder(bundle, make, limits)
         check_predictor(bundle.priors[0], prior.layout)
         self._first = make(bundle.priors[0], size_predictor(bundle.priors[0], prior.layout, limits))
         self._priors = []
@@ -48,23 +50,43 @@ class MapNetworks:
                 raise ModelError(f"the model's prior-{k} ends in steps of 2**{found.grain}, but must give whole numbers")
             self._priors.append(make(graph, checked))
 
-    def encode(self, values: np.ndarray, step: int) -> np.ndarray:
-        """Map of values in steps, float32 -> latents in steps, float32."""
+    @property
+    def has_linear_encoder(self) -> bool:
+        """True if the encoder is a linear map and a correction, which may be left out."""
+        return self._linear is not None
+
+    def encode(self, values: np.ndarray, step: int, linear: bool = False) -> np.ndarray:
+        """Map of values in steps, float32 -> latents in steps, float32; only the `linear` part of them, if that is asked for."""
+        if linear and self._linear is not None:
+            return self._linear.run(np.ascontiguousarray(values))
         if self._encoder is None:
             raise ModelError("the model holds only a decoder; pass the full model to encode with it")
-        return _run(self._encoder, values, self._kind(step), self.manifest.latents)
+        return self._encoder.run(np.ascontiguousarray(values), self._kind(step))
+
+    def encoder_reach(self, linear: bool) -> int | None:
+        """Positions around each that the encoder sees; None if all of a map."""
+        executor = self._linear if linear and self._linear is not None else self._encoder
+        return executor.graph.reach if executor is not None else None
 
     def decode(self, known: np.ndarray, step: int) -> np.ndarray:
         """Map of latents U, float32 whole numbers -> values in 1/64 of a step, (N, values, rows, columns)."""
         n, _, rows, columns = known.shape
-        values = math.prod(self.manifest.tile)
-        return _run(self._decoder, known, self._kind(step), values, flat=True).reshape(n, values, rows, columns)
+        made = self._decoder.run(np.ascontiguousarray(known), self._kind(step))
+        return made.reshape(n, math.prod(self.manifest.tile), rows, columns)
+
+    def decoder_parts(self, shape: tuple[int, ...], workers: Workers = ALONE) -> list[Part]:
+        """How a map of latents is cut for the decoder; what it gives is the same however it is cut."""
+        return parts(shape, self._decoder.graph.reach, workers.threads)
 
     def expect(self, k: int, known: np.ndarray, step: int) -> tuple[np.ndarray | None, np.ndarray]:
         """Means of slice k in 1/16 of a step, or None, and scale indices, both (N, width, rows, columns) float32."""
         width = self.prior.widths[k]
-        made = _run(self._priors[k - 1], known, self._kind(step), width * (1 + self.prior.means[k - 1]))
+        made = self._priors[k - 1].run(np.ascontiguousarray(known), self._kind(step))
         return (made[:, :width] if made.shape[1] > width else None), made[:, -width:]
+
+    def prior_parts(self, k: int, shape: tuple[int, ...], workers: Workers = ALONE) -> list[Part]:
+        """How a map of latents is cut for the prior of slice k."""
+        return parts(shape, self._priors[k - 1].graph.reach, workers.threads)
 
     def predict(self, inputs: Inputs, phase: Phase) -> np.ndarray:
         """Means and magnitudes of a phase of the first slice, float32 (N, 2, lines, values)."""
@@ -73,18 +95,10 @@ class MapNetworks:
     def _kind(self, step: int) -> np.ndarray:
         return np.array([self.prior.kind(step)])
 
-
-def _run(executor: SizedExecutor, source: np.ndarray, kind: np.ndarray, outputs: int, flat: bool = False) -> np.ndarray:
-    """The graph's output, a batch of maps at a time."""
-    n, _, rows, columns = source.shape
-    size = max(1, _RUN_POSITIONS // max(1, rows * columns))
-    if n <= size:
-        return executor.run(np.ascontiguousarray(source), kind)
-    shape = (n, outputs, rows * columns) if flat else (n, outputs, rows, columns)
-    made = np.empty(shape, executor.graph.output.dtype)
-    for start in range(0, n, size):
-        made[start : start + size] = executor.run(np.ascontiguousarray(source[start : start + size]), kind)
-    return made
+    @staticmethod
+    def _linear_encoder(bundle: Bundle, make: MakeExecutor, limits: Limits) -> SizedExecutor | None:
+        graph = linear_part(bundle.encoder, limits) if bundle.encoder is not None else None
+        return make(graph, SizedGraph(graph, limits, MAP_SHARE)) if graph is not None else None
 
 
 def to_map(array: np.ndarray, tiling: Tiling) -> np.ndarray:

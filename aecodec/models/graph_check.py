@@ -5,6 +5,7 @@ An operator allow-list, dtypes, and the sizes of all tensors for given sizes of 
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 from onnx import TensorProto, helper
 
@@ -14,6 +15,7 @@ from aecodec.models.graph import Node, Value, read_graph
 from aecodec.models.graph_arithmetic import ARITHMETIC
 from aecodec.models.graph_operators import NUMBERS, Call, Operator, Shape
 from aecodec.models.graph_reshaping import RESHAPING
+from aecodec.models.reach import reach
 from aecodec.phases import PhaseLayout
 
 OPERATORS: dict[str, Operator] = {**ARITHMETIC, **RESHAPING}
@@ -23,7 +25,7 @@ _INDICES = ("int32", "int64")
 _RUN_ELEMENTS = 1 << 24  # of all tensors of a run that batches are made for
 _CACHED = 1 << 10
 _PREDICTOR_SHARE = 32  # elements of a predictor's tensors for each of its planes, which may be as large as a chunk
-_MAP_SHARE = 256  # the same for a map, of which a first slice may be a small part
+MAP_SHARE = 256  # the same for a map, of which a first slice may be a small part
 _NOMINAL = 8  # lines and values of the planes that a predictor is tried on
 
 
@@ -61,6 +63,11 @@ class SizedGraph:
     def output(self) -> Value:
         """What the graph declares of its output."""
         return self._graph.output
+
+    @cached_property
+    def reach(self) -> int | None:
+        """Of a graph of maps: see `reach`."""
+        return reach(self._graph)
 
     def sizes(self, *shapes: Shape) -> Sizes:
         """What a run on inputs of `shapes` makes; ModelError if it cannot run, LimitError if it is too large."""
@@ -157,7 +164,7 @@ def check_maps(
     graph: bytes, part: str, inputs: int, outputs: int, limits: Limits = DEFAULT_LIMITS, flat: bool = False
 ) -> SizedGraph:
     """The graph of a model with a prior, from maps of `inputs` to maps of `outputs` (of one axis if `flat`), checked likewise."""
-    sized = SizedGraph(graph, limits, _MAP_SHARE)
+    sized = SizedGraph(graph, limits, MAP_SHARE)
     if len(sized.inputs) != 2 or list(sized.inputs)[1] != "kind":
         raise ModelError(f"the model's {part} has the inputs {list(sized.inputs)[:4]}, a map and the kind of step are expected")
     value = next(iter(sized.inputs.values()))

@@ -12,11 +12,13 @@ from aecodec.errors import FormatError
 from aecodec.packing.scale import INDICES
 from aecodec.packing.stream import decode_stream, encode_stream, unzigzag, zigzag
 from aecodec.packing.varint import Cursor, put_varint
+from aecodec.workers import ALONE, Workers
 
 _BINS = 256
 _SAMPLE = 1 << 15
 _STREAM_BITS = 140.0
 _SYMBOL_BITS = 4.0
+_JOIN_BITS = 16.0  # what two streams take for being two
 
 
 def histogram(zigzagged: np.ndarray) -> np.ndarray:
@@ -31,35 +33,42 @@ def histogram(zigzagged: np.ndarray) -> np.ndarray:
     return counts * stride
 
 
-def histogram_bits(counts: np.ndarray) -> float:
-    """Estimated size of a stream with this histogram, its tree and framing included."""
-    total = counts.sum()
-    if total == 0 or counts[0] == total:
-        return 24.0
-    used = np.flatnonzero(counts)
-    seen = counts[used]
-    octaves = np.maximum(used - (_BINS - 8), 0)
-    within = float((seen * np.where(used >= _BINS, octaves - 1, 0)).sum())
-    return float((seen * (np.log2(total) - np.log2(seen))).sum()) + within + _SYMBOL_BITS * used.size + _STREAM_BITS
+def histogram_bits(counts: np.ndarray) -> np.ndarray:
+    """Estimated sizes of streams with such histograms (..., bins), their trees and framing included."""
+    total = counts.sum(axis=-1)
+    used = counts > 0
+    octaves = np.maximum(np.arange(counts.shape[-1]) - (_BINS - 7), 0) * (np.arange(counts.shape[-1]) >= _BINS)
+    logs = np.log2(counts, where=used, out=np.zeros_like(counts))
+    entropy = total * np.log2(np.maximum(total, 1.0)) - (counts * logs).sum(axis=-1)
+    found = entropy + counts @ octaves + _SYMBOL_BITS * used.sum(axis=-1) + _STREAM_BITS
+    return np.where(counts[..., 0] == total, 24.0, found)
 
 
-def encode_groups(groups: Sequence[list[np.ndarray]], thorough: bool) -> bytes:
+def encode_groups(groups: Sequence[list[np.ndarray]], thorough: bool, workers: Workers = ALONE) -> bytes:
     """`groups[i]`: signed arrays (1-D, up to 32 bits) of the symbols with scale index i, in coding order."""
-    joined = [
-        zigzag(np.concatenate(parts) if len(parts) > 1 else parts[0]) if parts else np.zeros(0, np.uint32) for parts in groups
-    ]
+
+    def join(parts: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        symbols = zigzag(np.concatenate(parts) if len(parts) > 1 else parts[0]) if parts else np.zeros(0, np.uint32)
+        return symbols, histogram(symbols)
+
+    joined, histograms = zip(*workers.map(join, groups), strict=True)
     out = bytearray()
-    runs = _merge([histogram(symbols) for symbols in joined])
+    runs = _merge(list(histograms))
     put_varint(out, len(runs))
-    streams = [np.concatenate(joined[first:last]) if last - first > 1 else joined[first] for first, last in runs]
-    for (first, last), stream in zip(runs, streams, strict=True):
+    for first, last in runs:
         put_varint(out, last - first)
-        put_varint(out, stream.size)
-    for (first, last), stream in zip(runs, streams, strict=True):
+        put_varint(out, sum(part.size for part in joined[first:last]))
+
+    def encode(run: tuple[int, int]) -> bytes:
         # Within a merged stream the symbols stay ordered by index, then by coding order.
+        first, last = run
+        stream = np.concatenate(joined[first:last]) if last - first > 1 else joined[first]
         coded = encode_stream(stream, signed=True)
         if thorough:
             coded = min(coded, encode_stream(stream, signed=True, thorough=True), key=len)
+        return coded
+
+    for (first, last), coded in zip(runs, workers.map(encode, runs), strict=True):
         out += coded
         if last - first > 1:
             for part in joined[first : last - 1]:
@@ -107,22 +116,18 @@ def _merge(histograms: list[np.ndarray]) -> list[tuple[int, int]]:
         return [(0, len(histograms))]
     # Empty groups cost their framing and nothing else: each joins the filled one before it, or the first.
     runs = list(zip([0, *filled[1:]], [*filled[1:], len(histograms)], strict=True))
-    counts = [histograms[i] for i in filled]
-    bits = [histogram_bits(c) for c in counts]
-    gains = [_gain(counts, bits, i) for i in range(len(runs) - 1)]
-    while gains:
+    counts = np.array([histograms[i] for i in filled])
+    bits = histogram_bits(counts)
+    gains = bits[:-1] + bits[1:] - histogram_bits(counts[:-1] + counts[1:]) + _JOIN_BITS
+    while gains.size:
         best = int(np.argmax(gains))
         if gains[best] <= 0:
             break
         runs[best : best + 2] = [(runs[best][0], runs[best + 1][1])]
-        counts[best : best + 2] = [counts[best] + counts[best + 1]]
-        bits[best : best + 2] = [histogram_bits(counts[best])]
-        gains[best : best + 1] = []
+        counts[best] += counts[best + 1]
+        bits[best] = histogram_bits(counts[best])
+        counts, bits, gains = np.delete(counts, best + 1, 0), np.delete(bits, best + 1), np.delete(gains, best)
         for i in (best - 1, best):
-            if 0 <= i < len(gains):
-                gains[i] = _gain(counts, bits, i)
+            if 0 <= i < gains.size:
+                gains[i] = bits[i] + bits[i + 1] - histogram_bits(counts[i] + counts[i + 1]) + _JOIN_BITS
     return runs
-
-
-def _gain(counts: list[np.ndarray], bits: list[float], i: int) -> float:
-    return bits[i] + bits[i + 1] - histogram_bits(counts[i] + counts[i + 1]) + 16.0
