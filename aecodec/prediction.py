@@ -61,19 +61,28 @@ def run_phases(
     """
     sizes = np.zeros_like(values)
     shape: Shape5 = values.shape
+    least = layout.least_shift(spacing)
     for phase in schedule(shape, layout):
         for block in blocks(shape, phase):
             target = targets(values, block)
-            inputs = gather_inputs(values, sizes, block, layout, zero)
+            inputs = gather_inputs(values, sizes, block, layout, zero, least)
             found = predict(inputs, block)
             mean = found[:, 0].astype(np.int32)
             index = _SCALE_INDEX.take(found[:, 1].astype(np.intp), mode="clip")
             if inputs.shift.any():
-                mean <<= inputs.shift
-                index = np.minimum(index + 2 * inputs.shift, INDICES - 1).astype(np.uint8)
+                mean = _shifted(mean, inputs.shift)
+                index = np.minimum(index + 2 * (inputs.shift - least), INDICES - 1).astype(np.uint8)
             mean += inputs.middle
             residual = code(block, mean.reshape(target.shape), index.reshape(target.shape))
             step = residual * np.int32(spacing) if spacing != 1 else residual.astype(np.int32, copy=False)
             np.add(mean.reshape(target.shape), step, out=target)
             if block.stride > 1 or block.along == ROWS:  # the last phase's are nobody's neighbours
                 targets(sizes, block)[...] = np.minimum(np.abs(step), _SIZE_LIMIT)
+
+
+def _shifted(mean: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """Means in fine units: shifted left, or, by negative bits, right and rounded."""
+    if shift.min(initial=0) >= 0:
+        return mean << shift
+    down = np.maximum(-shift, 0)
+    return np.asarray((mean << np.maximum(shift, 0)) + ((1 << down) >> 1) >> down, np.int32)

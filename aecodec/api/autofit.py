@@ -80,7 +80,7 @@ def _suiting(spec: ArraySpec, options: Options) -> list[Path]:
         path
         for path, manifest in shipped().items()
         if manifest.suits is not None
-        and manifest.channels == spec.channels
+        and manifest.serves(spec.channels)
         and manifest.suits.holds(spec.dtype, spec.axes.letters, kind)
     ]
 
