@@ -26,8 +26,8 @@ class Inputs:
     """What the predictor is given for a phase, N planes (batch x frames x channels) of (lines, values).
 
     `planes` float32 (N, P, lines, values): whole numbers of magnitude up to INPUT_LIMIT, in units of 2**`shift` fine units,
-    int32 (N, 1, 1), which may be negative; the last are magnitudes of residuals near by. `middle` int32 (N, lines, values) in fine units is what the
-    mean is added to.
+    int32 (N, 1, 1), which may be negative; the last are magnitudes of residuals near by. `middle` int32 (N, lines, values) in
+    fine units is what the mean is added to.
     """
 
     planes: np.ndarray
@@ -147,7 +147,7 @@ def _neighbour(array: np.ndarray, phase: Phase, source: str, shape: tuple[int, .
 
 
 def _shift(planes: np.ndarray, least: int) -> np.ndarray:
-    """Bits to drop from each N, `least` or more so that its usual inputs stay within the limit, from every fourth line and value."""
+    """Bits to drop from each N, `least` or more, so that usual inputs stay within the limit, by every fourth line and value."""
     sample = np.abs(planes[:, :, ::4, ::4])
     count = max(1, sample.shape[2] * sample.shape[3])
     if sample.dtype.kind == "f" and sample.max(initial=0) >= _FLOAT_WHOLE:
