@@ -1,7 +1,7 @@
-"""The training stage: aecodec.training.train with a recipe's settings, and what it made compared with what was trained."""
+"""The training stage: aecodec.training.train with a recipe's settings, a predictor of all its data, and what torch says of both."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,23 @@ from export.recipe import Recipe
 
 def trained(recipe: Recipe, loaded: Loaded, work: Path, say: Callable[[str], None]) -> Bundle:
     """The bundle, which `work` keeps too, beside checkpoint, log and report; a run that was stopped goes on."""
+    work.mkdir(parents=True, exist_ok=True)
+    bundle = _autoencoder(recipe, recipe.train, loaded, work, say) if recipe.train is not None else None
+    if recipe.predictor is not None:
+        from export.pooled import with_pooled  # torch, too
+
+        bundle = with_pooled(bundle, recipe, recipe.predictor, loaded, work, say)
+    assert bundle is not None  # as the recipe was checked
+    kept = work / f"{recipe.name}.trained.aecm"
+    bundle.save(kept, overwrite=True)
+    say(f"training: kept as {kept}, for --from-model")
+    return bundle
+
+
+def _autoencoder(recipe: Recipe, table: Mapping[str, Any], loaded: Loaded, work: Path, say: Callable[[str], None]) -> Bundle:
     from aecodec.training import train  # torch, which the other stages do without
 
-    work.mkdir(parents=True, exist_ok=True)
-    settings = dict(recipe.train)
+    settings = dict(table)
     objectives: list[Any] = []
     networks = [_watched(name, objectives) for name in settings.pop("networks")]
     begun = time.monotonic()
@@ -33,10 +46,8 @@ def trained(recipe: Recipe, loaded: Loaded, work: Path, say: Callable[[str], Non
         **recipe.fidelity,
     )
     seconds = round(time.monotonic() - begun, 1)
-    bundle = noted(model.bundle, {"seconds": seconds, **recipe.train, "fidelity": dict(recipe.fidelity)})
-    kept = work / f"{recipe.name}.trained.aecm"
-    bundle.save(kept, overwrite=True)
-    say(f"training: {seconds} s; kept as {kept}, for --from-model")
+    bundle = noted(model.bundle, {"seconds": seconds, **table, "fidelity": dict(recipe.fidelity)})
+    say(f"training: {seconds} s")
     compare(objectives, bundle, say)
     return bundle
 
