@@ -52,7 +52,12 @@ def load(recipe: Recipe, folder: Path) -> Loaded:
         if not path.exists():
             raise ExportError(f"{recipe.name}: there is no {each.path} in the data folder; it comes from {each.source}")
         axes = each.axes or recipe.axes
-        kept, left, found = _ranges(each, path, axes) if path.suffix == ".npy" else _files(each, path, recipe.seed)
+        if path.suffix != ".npy":
+            kept, left, found = _files(each, path, recipe.seed)
+        elif each.lengths is not None and each.labels is not None:
+            kept, left, found = _joined(each, path, folder / each.lengths, folder / each.labels)
+        else:
+            kept, left, found = _ranges(each, path, axes)
         sets.append(LoadedSet(each.path, axes, kept, left))
         about = {"path": each.path, "source": each.source, "licence": each.licence}
         facts.append({**about, **found})
@@ -72,6 +77,27 @@ def _ranges(each: DataSet, path: Path, axes: str) -> tuple[list[np.ndarray | Pat
     facts = {"train": list(each.train), "held_out": list(each.held_out), "along": along, "sha256": _digest([path])}
     native = [np.ascontiguousarray(part, part.dtype.newbyteorder("=")) for part in (kept, left)]
     return (list(native[0]), list(native[1]), facts) if stacked else (native[:1], native[1:], facts)
+
+
+def _joined(each: DataSet, *paths: Path) -> tuple[list[np.ndarray | Path], list[np.ndarray], dict[str, Any]]:
+    """Arrays that were joined along their first axis, `paths` being theirs, their lengths' and their labels'."""
+    array, lengths, labels = (load_npy(path) for path in paths)
+    assert each.train is not None  # as the recipe was checked
+    assert isinstance(each.held_out, tuple)
+    if lengths.shape != labels.shape or lengths.sum() != len(array):
+        raise ExportError(
+            f"{each.path}: {lengths.shape} lengths of {lengths.sum()} in all, {labels.shape} labels, {len(array)} rows"
+        )
+    native = np.ascontiguousarray(array, array.dtype.newbyteorder("="))
+    parts = np.split(native, np.cumsum(lengths)[:-1])
+    kept, left = ([p for p, label in zip(parts, labels, strict=True) if a <= label < b] for a, b in (each.train, each.held_out))
+    if not kept or not left:
+        raise ExportError(f"{each.path}: no labels in {list(each.train)} or in {list(each.held_out)}")
+    return (
+        list(kept),
+        left,
+        {"train": list(each.train), "held_out": list(each.held_out), "by": "labels", "sha256": _digest(list(paths))},
+    )
 
 
 def _files(each: DataSet, path: Path, seed: int) -> tuple[list[np.ndarray | Path], list[np.ndarray], dict[str, Any]]:

@@ -11,6 +11,7 @@ group = '^(\\w+_\\d+)_'                   files whose names match alike go to th
 held_out = 0.1                          share of the groups; of one .npy file: [start, stop] along its stream axis
 train = [0, 96]                         of one .npy file: likewise
 axes = "tcyx"                           of these arrays, where [train] is left out and sets may differ
+lengths, labels = "len.npy", "of.npy"   of one .npy file of joined arrays: their lengths, and labels, which ranges are then of
 gray = true                             pictures of three colours become gray ones, as Pillow makes them
 [train]                                 arguments of aecodec.training.train; left out where there is only a predictor
 networks = ["autoencoder"]
@@ -61,6 +62,8 @@ class DataSet:
     group: str | None = None
     axes: str | None = None
     gray: bool = False
+    lengths: str | None = None
+    labels: str | None = None
 
 
 @dataclass(frozen=True)
@@ -154,14 +157,19 @@ def _data_set(record: dict[str, Any]) -> DataSet:
         group=record.get("group"),
         axes=record.get("axes"),
         gray=record.get("gray", False),
+        lengths=record.get("lengths"),
+        labels=record.get("labels"),
     )
     if found.axes is not None:
         parse_axes(found.axes, len(found.axes))
     if found.gray is not False and found.gray is not True:
         raise ValueError(f"{found.path}: gray must be true or false")
+    if (found.lengths is None) != (found.labels is None):
+        raise ValueError(f"{found.path}: lengths and labels come together")
+    for name in (found.path, found.lengths or "", found.labels or ""):
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise ValueError(f"path {name!r} must lie below the data folder")
     path = PurePosixPath(found.path)
-    if path.is_absolute() or ".." in path.parts:
-        raise ValueError(f"path {found.path!r} must lie below the data folder")
     if path.suffix == ".npy":
         if found.train is None or not isinstance(found.held_out, tuple):
             raise ValueError(f"{found.path}: train and held_out must each be [start, stop]")

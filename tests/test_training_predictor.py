@@ -16,7 +16,7 @@ from aecodec.phases import INPUT_LIMIT
 from aecodec.runtime.ort import OrtRun
 from aecodec.training.predictor_data import Coder, Crop, CropSource, FineUnits, Pool
 from aecodec.training.predictor_network import KindConv, NetworkShape, PredictorModule
-from aecodec.training.predictor_objective import PredictorObjective, PredictorSettings, _padded, code_length, network_layout
+from aecodec.training.predictor_objective import PredictorObjective, PredictorSettings, code_length, network_layout, padded
 
 SMALL = NetworkShape(8, ((3, 3), (3, 3)))
 LAYOUTS = [
@@ -224,7 +224,7 @@ def test_a_linear_predictor_says_the_same_where_more_is_seen(offsets):
     wider = network_layout(layout)
     assert wider.sources == ("before", "after", "zero")
     weights = random_weights(layout)
-    narrow, wide = (OrtRun(predictor_graph(*of), "cpu", 1) for of in ((layout, weights), (wider, _padded(weights, layout, wider))))
+    narrow, wide = (OrtRun(predictor_graph(*of), "cpu", 1) for of in ((layout, weights), (wider, padded(weights, layout, wider))))
     x = np.rint(np.random.default_rng(0).normal(size=(3, wider.inputs, 9, 9)) * 50).astype("f4")
     shown = [0, 1, *((2, 3, 4, 5) if offsets else (2, 4)), wider.inputs - 1]
     assert np.array_equal(narrow(x[:, shown], np.array([7])), wide(x, np.array([7])))

@@ -19,14 +19,14 @@ from aecodec.models.predictor_only import predictor_only
 from aecodec.phases import MAX_LEVELS, PHASES_PER_PLANE, TIME_SOURCES, ZERO, PhaseLayout
 from aecodec.training.predictor_data import Coder, Crop, CropSource, FineUnits
 from aecodec.training.predictor_network import NetworkShape
-from aecodec.training.predictor_objective import FIELD_SHAPE, SERIES_SHAPE, NetworkObjective, PredictorSettings
+from aecodec.training.predictor_objective import FIELD_SHAPE, SERIES_SHAPE, NetworkObjective, PredictorSettings, padded
 
 FIELDS = PhaseLayout(8, 0, 2, (*TIME_SOURCES, "channel-1", ZERO), True, FINE)
 SERIES = PhaseLayout(1, 0, 2, ("channel-1", ZERO), True, FINE)
 _WINDOW = (9, 36, 48)  # steps, rows, columns of the crops that the linear start is fitted on
 _SERIES_WINDOW = 8192
 _FIT_CROPS, _FIT_ROWS = 16, 50000  # crops of each set
-_HELD_VALUES = 1 << 15
+_HELD_VALUES, _HELD_ARRAYS = 1 << 15, 5  # of each set
 _LOSSLESS = 0.7  # share of the crops of integers
 
 
@@ -97,7 +97,7 @@ class PooledObjective(NetworkObjective):
         self.parts = [_held(each, middle) for each in sets]
         held = [crop for part in self.parts for crop in part]
         lattice = FineUnits(Model(_empty(layout, axes), "cpu"), np.zeros(1))
-        tried = [_fitted(layout, lattice, source, len(sets), np.random.default_rng(seed))]
+        tried = _linear(layout, lattice, source, np.random.default_rng(seed))
         settings = PredictorSettings(bounds=(1.0, 1.0), crops=40, every=8)
         shape = shape or (SERIES_SHAPE if series else FIELD_SHAPE)
         super().__init__(lattice, source, held, layout, FINE, tried, shape, settings)
@@ -126,10 +126,9 @@ def _finite(array: np.ndarray) -> np.ndarray:
 def _held(each: PooledSet, share: float) -> list[Crop]:
     """The middle of each array held out, few enough values that scoring is quick."""
     found = []
-    for array in each.held:
-        if not array.size:
-            continue
-        steps = max(1, _HELD_VALUES // (array[0].size * len(each.held)))
+    whole = [array for array in each.held if array.size]
+    for array in whole[:: max(1, -(-len(whole) // _HELD_ARRAYS))]:
+        steps = max(1, _HELD_VALUES // array[0].size)
         if array.shape[2] > 1 or array.shape[3] > 1:
             steps = max(steps, min(len(array), _WINDOW[0]))
         first = max(0, (len(array) - steps) // 2)
@@ -149,12 +148,16 @@ def _empty(layout: PhaseLayout, axes: str) -> Bundle:
     return predictor_only(layout, predictor_graph(layout, zeros), axes, "predictor", {})
 
 
-def _fitted(layout: PhaseLayout, lattice: FineUnits, source: PooledSource, sets: int, rng: np.random.Generator) -> PredictorWeights:
-    """Linear weights of all sets together: of pairs of channels first, then of one alone, whose scales come last and stay."""
-    fitter = PredictorFitter(layout, _FIT_ROWS)
+def _linear(layout: PhaseLayout, lattice: FineUnits, source: PooledSource, rng: np.random.Generator) -> list[PredictorWeights]:
+    """Linear weights of all sets together, without and with offsets.
+
+    They are of pairs of channels first, then of one alone, whose scales come last and stay.
+    """
+    seen = tuple(name for name in layout.sources if name != ZERO)
+    fitters = [PredictorFitter(replace(layout, sources=seen, offsets=offsets), _FIT_ROWS) for offsets in (False, True)]
     for channels in (2, 1):
         groups: dict[tuple[tuple[int, ...], int], list[tuple[np.ndarray, np.ndarray]]] = {}
-        for at in range(sets):
+        for at in range(len(source.sources)):
             for _ in range(_FIT_CROPS):
                 crop = _windowed(source.draw_from(at, rng, usual=True), channels, rng)
                 if crop is None:
@@ -164,8 +167,9 @@ def _fitted(layout: PhaseLayout, lattice: FineUnits, source: PooledSource, sets:
                 groups.setdefault((cut.reals.shape, cut.spacing), []).append((cut.reals, mask))
         for (_, spacing), found in sorted(groups.items(), key=lambda item: len(item[1])):
             reals, mask = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
-            fitter.fit(reals, spacing, mask)
-    return _extended(fitter.weights, layout)
+            for fitter in fitters:
+                fitter.fit(reals, spacing, mask)
+    return [padded(_extended(fitter.weights, fitter.layout), fitter.layout, layout) for fitter in fitters]
 
 
 def _windowed(crop: Crop, channels: int, rng: np.random.Generator) -> Crop | None:

@@ -176,7 +176,7 @@ class PredictorObjective(NetworkObjective):
             reals, mask = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
             for fitter in fitters:
                 fitter.fit(reals, spacing, mask)
-        return [_padded(fitter.weights, fitter.layout, layout) for fitter in fitters]
+        return [padded(fitter.weights, fitter.layout, layout) for fitter in fitters]
 
     def export(self) -> Bundle:
         """The model with the network for its predictor, proven exact, sealed."""
@@ -199,7 +199,7 @@ def held_crops(array: np.ndarray) -> list[Crop]:
     return [Crop(np.asarray(array[first : first + most]), (0, 0))]
 
 
-def _padded(weights: PredictorWeights, layout: PhaseLayout, wider: PhaseLayout) -> PredictorWeights:
+def padded(weights: PredictorWeights, layout: PhaseLayout, wider: PhaseLayout) -> PredictorWeights:
     """The same predictor for a layout that shows more."""
     each = 1 + layout.offsets
     planes = [0, 1]
