@@ -17,7 +17,7 @@ from aecodec.models.predictor import PredictorWeights, predictor_graph
 from aecodec.models.predictor_fit import PredictorFitter
 from aecodec.models.predictor_only import predictor_only
 from aecodec.phases import MAX_LEVELS, PHASES_PER_PLANE, TIME_SOURCES, ZERO, PhaseLayout
-from aecodec.training.predictor_data import Coder, Crop, CropSource, FineUnits
+from aecodec.training.predictor_data import Coder, Crop, CropSource, FineUnits, PhaseSample
 from aecodec.training.predictor_network import NetworkShape
 from aecodec.training.predictor_objective import FIELD_SHAPE, SERIES_SHAPE, NetworkObjective, PredictorSettings, padded
 
@@ -26,7 +26,7 @@ SERIES = PhaseLayout(1, 0, 2, ("channel-1", ZERO), True, FINE)
 _WINDOW = (9, 36, 48)  # steps, rows, columns of the crops that the linear start is fitted on
 _SERIES_WINDOW = 8192
 _FIT_CROPS, _FIT_ROWS = 16, 50000  # crops of each set
-_HELD_VALUES, _HELD_ARRAYS = 1 << 15, 5  # of each set
+_HELD_WINDOW, _HELD_ARRAYS = (9, 2, 48, 64), 4  # of each set
 _LOSSLESS = 0.7  # share of the crops of integers
 
 
@@ -98,9 +98,19 @@ class PooledObjective(NetworkObjective):
         held = [crop for part in self.parts for crop in part]
         lattice = FineUnits(Model(_empty(layout, axes), "cpu"), np.zeros(1))
         tried = _linear(layout, lattice, source, np.random.default_rng(seed))
-        settings = PredictorSettings(bounds=(1.0, 1.0), crops=40, every=8)
+        settings = PredictorSettings(bounds=(1.0, 1.0), crops=16, every=6)
         shape = shape or (SERIES_SHAPE if series else FIELD_SHAPE)
         super().__init__(lattice, source, held, layout, FINE, tried, shape, settings)
+
+    def _make(self, rng: np.random.Generator) -> list[PhaseSample]:
+        """Samples of a crop that weigh, all together, as much as any crop's: a bit of a set of few counts for more."""
+        samples = super()._make(rng)
+        total = sum(sample.bits for sample in samples)
+        weight = sum(int(sample.kept.sum()) for sample in samples) / max(total, 1.0)
+        return [
+            replace(sample, bits=sample.bits / max(total, 1.0), kept=np.multiply(sample.kept, weight, dtype=np.float32))
+            for sample in samples
+        ]
 
     def score(self, coder: Coder) -> float:
         """Of the sets, in geometric mean."""
@@ -128,14 +138,13 @@ def _held(each: PooledSet, share: float) -> list[Crop]:
     found = []
     whole = [array for array in each.held if array.size]
     for array in whole[:: max(1, -(-len(whole) // _HELD_ARRAYS))]:
-        steps = max(1, _HELD_VALUES // array[0].size)
-        if array.shape[2] > 1 or array.shape[3] > 1:
-            steps = max(steps, min(len(array), _WINDOW[0]))
-        first = max(0, (len(array) - steps) // 2)
-        errors = share * each.spans
+        sizes = _HELD_WINDOW if array.shape[2] > 1 or array.shape[3] > 1 else (_SERIES_WINDOW, 2, 1, 1)
+        starts = [max(0, (n - size) // 2) for n, size in zip(array.shape, sizes, strict=True)]
+        part = array[tuple(slice(start, start + size) for start, size in zip(starts, sizes, strict=True))]
+        errors = share * each.spans[starts[1] : starts[1] + sizes[1]]
         if array.dtype.kind in "iu":
             errors = np.zeros(len(errors))
-        found.append(Crop(np.asarray(array[first : first + steps]), errors=errors))
+        found.append(Crop(np.asarray(part), errors=errors))
     if not found:
         raise ModelError(f"nothing to validate on: the held-out samples of {each.name} hold no values")
     return found
