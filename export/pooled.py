@@ -17,7 +17,7 @@ from aecodec.training.loop import run
 from aecodec.training.monitor import Monitors
 from aecodec.training.outcome import seed_all
 from aecodec.training.plan import RATES
-from aecodec.training.pooled_predictor import PooledObjective, PooledSet
+from aecodec.training.pooled_predictor import PooledObjective, PooledSet, fit_pooled
 from aecodec.training.predictor_network import NetworkShape
 from aecodec.training.predictor_objective import FIELD_SHAPE, SERIES_SHAPE
 from export.data import Loaded, LoadedSet
@@ -29,7 +29,16 @@ NAME = "pooled predictor"
 def with_pooled(
     bundle: Bundle | None, recipe: Recipe, table: Mapping[str, Any], loaded: Loaded, work: Path, say: Callable[[str], None]
 ) -> Bundle:
-    """`bundle` with the predictor that is trained, or a model that only predicts."""
+    """`bundle` with the predictor that is fitted or trained, or a model that only predicts."""
+    sets = [_set(each) for each in loaded.sets]
+    low, high = table["shares"]
+    if table.get("linear"):
+        begun = time.process_time()
+        predicting, bits = fit_pooled(sets, recipe.axes, (low, high), recipe.seed)
+        worked = round(time.process_time() - begun, 1)
+        say(f"{NAME}: linear, {worked} s; bits per value {', '.join(f'{name} {each:.3f}' for name, each in bits.items())}")
+        about = {"shares": [low, high], "core_seconds": worked, "bits_per_value": {k: round(v, 4) for k, v in bits.items()}}
+        return _joined(bundle, predicting, {NAME: about})
     settings = Settings(
         steps=table.get("steps"),
         time_budget=parse_duration(table["time_budget"]) if "time_budget" in table else None,
@@ -37,11 +46,9 @@ def with_pooled(
         seed=recipe.seed,
         device="cpu",
     )
-    sets = [_set(each) for each in loaded.sets]
     series = all(array.shape[2] == array.shape[3] == 1 for each in sets for array in each.train)
     usual = SERIES_SHAPE if series else FIELD_SHAPE
     shape = NetworkShape(table.get("width", usual.width), usual.kernels[:1] * table.get("depth", len(usual.kernels)))
-    low, high = table["shares"]
     seed_all(recipe.seed)
     objective = PooledObjective(sets, recipe.axes, (low, high), shape, recipe.seed)
     about = {"shares": [low, high], "width": shape.width, "kernels": [list(kernel) for kernel in shape.kernels]}
@@ -53,8 +60,13 @@ def with_pooled(
     predicting = objective.export()
     untrained = outcome.history[0]["score"]
     about |= {"steps": outcome.step, "core_seconds": worked, "ended": outcome.reason, "score": outcome.best["score"]}
-    provenance = {**predicting.manifest.provenance, NAME: {**about, "untrained_score": untrained}}
     say(f"{NAME}: {outcome.step} steps in {worked} s; score {untrained:.4f} before, {outcome.best['score']:.4f} now")
+    return _joined(bundle, predicting, {NAME: {**about, "untrained_score": untrained}})
+
+
+def _joined(bundle: Bundle | None, predicting: Bundle, about: Mapping[str, Any]) -> Bundle:
+    """The predictor in the bundle that there is, or as it is; and what is to be known of it."""
+    provenance = {**predicting.manifest.provenance, **about}
     if bundle is None:
         return replace(predicting, manifest=replace(predicting.manifest, provenance=provenance)).sealed()
     manifest = replace(

@@ -16,7 +16,9 @@ gray = true                             pictures of three colours become gray on
 [train]                                 arguments of aecodec.training.train; left out where there is only a predictor
 networks = ["autoencoder"]
 [train.fidelity]                        its fidelity
+[fit]                                   arguments of aecodec.fit, in place of [train]: `tile`, for arrays of one shape
 [predictor]                             a predictor of all the data, for any units and number of channels; optional
+linear = true                           no network, which is slower
 shares = [1e-4, 1e-2]                   least and largest error that it learns for, of each set's range
 width, depth, time_budget, steps        as for training
 [suits]                                 the manifest's entry (FORMAT.md, section 2); optional
@@ -45,7 +47,7 @@ TRAINING = frozenset(
         *("time_budget", "steps", "batch_size", "learning_rate", "validation", "missing"),
     )
 )
-PREDICTOR = frozenset(("shares", "width", "depth", "time_budget", "steps", "learning_rate"))
+PREDICTOR = frozenset(("shares", "linear", "width", "depth", "time_budget", "steps", "learning_rate"))
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
 
 
@@ -70,7 +72,7 @@ class DataSet:
 class Recipe:
     """A parsed recipe. `digest`: SHA-256 of its text. `measure`: fidelity options, one fidelity each.
 
-    `train`: None where nothing but a predictor is trained. `predictor`: None where none is.
+    `train`, `fit`: None where nothing but a predictor is made, one of them otherwise. `predictor`: None where none is.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Recipe:
     train: Mapping[str, Any] | None
     fidelity: Mapping[str, Any]
     predictor: Mapping[str, Any] | None
+    fit: Mapping[str, Any] | None
     suits: Suits | None
     measure: tuple[Mapping[str, Any], ...]
 
@@ -108,10 +111,15 @@ def load_recipe(path: Path) -> Recipe:
 def _parse(name: str, digest: str, record: dict[str, Any]) -> Recipe:
     if not _NAME.fullmatch(name):
         raise ValueError(f"a model cannot be named {name!r}; use small letters, digits and hyphens")
-    _check_keys("recipe", record, {"axes", "seed", "data", "train", "predictor", "suits", "measure"})
+    _check_keys("recipe", record, {"axes", "seed", "data", "train", "fit", "predictor", "suits", "measure"})
     axes = parse_axes(record["axes"], len(record["axes"])).letters
     predictor = _predictor(record["predictor"]) if "predictor" in record else None
-    train = dict(record["train"]) if "train" in record or predictor is None else None
+    fitted = dict(record["fit"]) if "fit" in record else None
+    _check_keys("[fit]", fitted or {}, {"tile"})
+    alone = predictor is not None and fitted is None
+    train = dict(record["train"]) if "train" in record or not (alone or fitted is not None) else None
+    if train is not None and fitted is not None:
+        raise ValueError("[train] and [fit] exclude each other")
     fidelity = _training(train) if train is not None else {}
     measured = tuple(record["measure"])
     if not measured or not record["data"]:
@@ -122,9 +130,9 @@ def _parse(name: str, digest: str, record: dict[str, Any]) -> Recipe:
     if suits is not None and suits.unknown:
         raise ValueError(f"[suits] has unknown keys {', '.join(sorted(suits.unknown))}")
     data = tuple(_data_set(each) for each in record["data"])
-    if train is not None and any(each.axes for each in data):
-        raise ValueError("[[data]] axes belong to recipes of a predictor alone; [train] takes arrays of one kind")
-    return Recipe(name, digest, axes, int(record["seed"]), data, train, fidelity, predictor, suits, measured)
+    if not (alone and train is None) and any(each.axes for each in data):
+        raise ValueError("[[data]] axes belong to recipes of a predictor alone; [train] and [fit] take arrays of one kind")
+    return Recipe(name, digest, axes, int(record["seed"]), data, train, fidelity, predictor, fitted, suits, measured)
 
 
 def _training(train: dict[str, Any]) -> Mapping[str, Any]:

@@ -6,6 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+import aecodec
 from aecodec.codec.model import Model
 from aecodec.models.bundle import Bundle
 from export.data import Loaded
@@ -15,7 +18,11 @@ from export.recipe import Recipe
 def trained(recipe: Recipe, loaded: Loaded, work: Path, say: Callable[[str], None]) -> Bundle:
     """The bundle, which `work` keeps too, beside checkpoint, log and report; a run that was stopped goes on."""
     work.mkdir(parents=True, exist_ok=True)
-    bundle = _autoencoder(recipe, recipe.train, loaded, work, say) if recipe.train is not None else None
+    bundle = None
+    if recipe.train is not None:
+        bundle = _autoencoder(recipe, recipe.train, loaded, work, say)
+    elif recipe.fit is not None:
+        bundle = _closed_form(recipe, recipe.fit, loaded, say)
     if recipe.predictor is not None:
         from export.pooled import with_pooled  # torch, too
 
@@ -25,6 +32,25 @@ def trained(recipe: Recipe, loaded: Loaded, work: Path, say: Callable[[str], Non
     bundle.save(kept, overwrite=True)
     say(f"training: kept as {kept}, for --from-model")
     return bundle
+
+
+def _closed_form(recipe: Recipe, table: Mapping[str, Any], loaded: Loaded, say: Callable[[str], None]) -> Bundle:
+    """Without the predictor that comes with it, which is of one channel's units."""
+    arrays = [each for each in loaded.training if isinstance(each, np.ndarray)]
+    begun = time.monotonic()
+    bundle = aecodec.fit(_alike(arrays), recipe.axes, seed=recipe.seed, reference=False, **table).bundle
+    say(f"closed form of {len(arrays)} arrays: {time.monotonic() - begun:.1f} s")
+    return replace(bundle, manifest=replace(bundle.manifest, predictor=None), predictor=None).sealed()
+
+
+def _alike(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Cut into pieces as large as the smallest, which `fit` asks for."""
+    sizes = np.min([array.shape for array in arrays], axis=0)
+    found = []
+    for array in arrays:
+        for corner in np.ndindex(*(n // size for n, size in zip(array.shape, sizes, strict=True))):
+            found.append(array[tuple(slice(i * size, (i + 1) * size) for i, size in zip(corner, sizes, strict=True))])
+    return found
 
 
 def _autoencoder(recipe: Recipe, table: Mapping[str, Any], loaded: Loaded, work: Path, say: Callable[[str], None]) -> Bundle:
