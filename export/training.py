@@ -1,7 +1,7 @@
 """The training stage: aecodec.training.train with a recipe's settings, a predictor of all its data, and what torch says of both."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -46,11 +46,12 @@ def _closed_form(recipe: Recipe, table: Mapping[str, Any], loaded: Loaded, say: 
 def _alike(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Cut into pieces as large as the smallest, which `fit` asks for."""
     sizes = np.min([array.shape for array in arrays], axis=0)
-    found = []
-    for array in arrays:
+
+    def pieces(array: np.ndarray) -> Iterator[np.ndarray]:
         for corner in np.ndindex(*(n // size for n, size in zip(array.shape, sizes, strict=True))):
-            found.append(array[tuple(slice(i * size, (i + 1) * size) for i, size in zip(corner, sizes, strict=True))])
-    return found
+            yield array[tuple(slice(i * size, (i + 1) * size) for i, size in zip(corner, sizes, strict=True))]
+
+    return [piece for array in arrays for piece in pieces(array)]
 
 
 def _autoencoder(recipe: Recipe, table: Mapping[str, Any], loaded: Loaded, work: Path, say: Callable[[str], None]) -> Bundle:

@@ -23,7 +23,7 @@ _SMALLEST_FIT = 1 << 14  # values below which a model's own bytes cannot pay
 _SMALLEST = 1 << 10  # values below which no model is looked for
 _FIT_VALUES = 1 << 23
 _PIECES = 8
-_QUICK = 1 << 20  # values that a network's predictor may take its time over, at levels that do not ask for the smallest size
+_QUICK = 1 << 20  # values up to which trying a predictor hardly takes time, at levels that do not ask for the smallest size
 _BOUNDED = ("max_error", "max_range_error")
 _AHEAD = 0.75  # of the size without any model: a shipped one that is this far ahead knows the kind of array
 
