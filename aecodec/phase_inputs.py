@@ -27,8 +27,8 @@ class Inputs:
     """What the predictor is given for a phase, N planes (batch x frames x channels) of (lines, values).
 
     `planes` float32 (N, P, lines, values): whole numbers of magnitude up to INPUT_LIMIT, in units of 2**`shift` fine units,
-    int32 (N, 1, 1); the last are magnitudes of residuals near by. `middle` int32 (N, lines, values) in fine units is what the
-    mean is added to.
+    int32 (N, 1, 1), which may be negative; the last are magnitudes of residuals near by. `middle` int32 (N, lines, values) in
+    fine units is what the mean is added to.
     """
 
     planes: np.ndarray
@@ -37,11 +37,17 @@ class Inputs:
 
 
 def gather_inputs(
-    values: np.ndarray, residual: np.ndarray, phase: Phase, layout: PhaseLayout, zero: np.ndarray | None = None
+    values: np.ndarray,
+    residual: np.ndarray,
+    phase: Phase,
+    layout: PhaseLayout,
+    zero: np.ndarray | None = None,
+    least_shift: int = 0,
 ) -> Inputs:
     """Inputs of a phase from int32 `values` and magnitudes of their residuals, both (batch, frames, channels, rows, columns).
 
     `zero`: what `values` would be where the array is 0, int32 that broadcasts to them; None where the layout does not ask for it.
+    `least_shift`: the layout's, for the lattice in question.
 
     Planes: the difference of the two known neighbours; that of the midpoint to the next line's; for each source the distance
     of its value from its midpoint, and, with offsets, of the midpoint here from that; magnitudes. Absent sources are zero.
@@ -61,18 +67,21 @@ def gather_inputs(
         views[-1][...] = nearby
         return planes
 
-    return finish_inputs(fill(np.float32), lambda: fill(np.int32), middle.reshape(size), layout)
+    return finish_inputs(fill(np.float32), lambda: fill(np.int32), middle.reshape(size), layout, least_shift)
 
 
-def finish_inputs(planes: np.ndarray, exact: Callable[[], np.ndarray], middle: np.ndarray, layout: PhaseLayout) -> Inputs:
+def finish_inputs(
+    planes: np.ndarray, exact: Callable[[], np.ndarray], middle: np.ndarray, layout: PhaseLayout, least_shift: int = 0
+) -> Inputs:
     """Inputs of planes in fine units, float32 and, where that cannot hold them, `exact`, int32: scaled by shifts and clipped."""
     scaling = _scaling(layout)
-    shift = _shift(planes[:, scaling])
-    if shift.max(initial=0) > _FLOAT_SHIFT:
+    shift = _shift(planes[:, scaling], least_shift)
+    if shift.max(initial=least_shift) > _FLOAT_SHIFT:
         whole = exact()
-        shift = _shift(whole[:, scaling])
-        whole >>= shift[:, None]
+        shift = _shift(whole[:, scaling], least_shift)
+        whole >>= np.maximum(shift, 0)[:, None]
         planes[...] = whole
+        planes *= np.ldexp(np.float32(1), -np.minimum(shift, 0))[:, None]
     elif shift.any():
         planes *= np.ldexp(np.float32(1), -shift)[:, None]
         np.floor(planes, out=planes)
@@ -144,12 +153,12 @@ def _neighbour(array: np.ndarray, phase: Phase, source: str, shape: tuple[int, .
     return np.concatenate([later[0], known[last]], axis=axis), np.concatenate([later[1], between[last]], axis=axis)
 
 
-def _shift(planes: np.ndarray) -> np.ndarray:
-    """Bits to drop from each N so that its usual inputs stay within the limit, from every fourth line and value."""
+def _shift(planes: np.ndarray, least: int) -> np.ndarray:
+    """Bits to drop from each N, `least` or more, so that usual inputs stay within the limit, by every fourth line and value."""
     sample = np.abs(planes[:, :, ::4, ::4])
     count = max(1, sample.shape[2] * sample.shape[3])
     if sample.dtype.kind == "f" and sample.max(initial=0) >= _FLOAT_WHOLE:
         return np.full((len(planes), 1, 1), _FLOAT_SHIFT + 1, np.int32)
     means = sample.sum(axis=(2, 3), dtype=np.float64).max(axis=1, initial=0.0) * _MEAN_ROOM // count
     _, bits = np.frexp(means)
-    return np.asarray(np.maximum(bits - INPUT_LIMIT.bit_length(), 0).astype(np.int32)).reshape(-1, 1, 1)
+    return np.asarray(np.maximum(bits - INPUT_LIMIT.bit_length(), least).astype(np.int32)).reshape(-1, 1, 1)

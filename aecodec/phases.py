@@ -17,6 +17,7 @@ MAX_LEVELS = 6  # strides 1 to 32
 PHASES_PER_PLANE = 2 * MAX_LEVELS
 MAX_REACH = 32
 MAX_CLASSES = 64
+MAX_SPACING = 1 << 20
 INPUT_LIMIT = 4095  # largest magnitude of a predictor's input
 MAGNITUDE_UNIT = 64  # units of the magnitude that a predictor expects to an input's
 LARGEST_MAGNITUDE = (1 << 14) - 1  # of these that it may say
@@ -36,7 +37,8 @@ class PhaseLayout:
 
     `reach`: distance of key frames. `channel_reach`: that of key channels, or 0 if channels come one by one; then `classes` of
     them have weights of their own and later ones share the last. `sources`: neighbours besides the plane's own, ZERO being the
-    place of the value 0; with `offsets` the predictor also sees how far their values are from those here.
+    place of the value 0; with `offsets` the predictor also sees how far their values are from those here. `spacing`: fine units
+    to a lattice step that the predictor is made for, to which others are brought by a power of two; 0: it is only used at its own.
     """
 
     reach: int
@@ -44,6 +46,7 @@ class PhaseLayout:
     classes: int
     sources: tuple[str, ...]
     offsets: bool
+    spacing: int = 0
 
     def is_sound(self) -> bool:
         """True if a file may ask for this."""
@@ -55,7 +58,16 @@ class PhaseLayout:
             and 1 <= self.classes <= MAX_CLASSES
             and len(set(self.sources)) == len(self.sources)
             and set(self.sources) <= set(SOURCES)
+            and 0 <= self.spacing <= MAX_SPACING
+            and self.spacing.bit_count() <= 1
         )
+
+    def least_shift(self, spacing: int) -> int:
+        """Bits that inputs are shifted right by, at least, on a lattice of `spacing` fine units a step; left if negative."""
+        if not self.spacing:
+            return 0
+        # log2(spacing / self.spacing), rounded, in whole numbers
+        return ((2 * spacing * spacing).bit_length() - 1 - 2 * (self.spacing.bit_length() - 1)) >> 1
 
     @property
     def channel_kinds(self) -> int:

@@ -40,7 +40,7 @@ class _Positions:
 def suits(shape: Shape5, layout: PhaseLayout) -> bool:
     """True if an array of this shape is a small image whose channels are coded one after the other."""
     small = shape[BATCH] == shape[FRAMES] == 1 and shape[ROWS] * shape[COLUMNS] <= _MOST
-    return small and not layout.channel_reach and not layout.offsets and set(layout.sources) <= set(ORDER_SOURCES)
+    return small and not (layout.channel_reach or layout.offsets or layout.spacing) and set(layout.sources) <= set(ORDER_SOURCES)
 
 
 class PlanePhases:

@@ -65,11 +65,12 @@ def run_phases(
         return
     sizes = np.zeros_like(values)
     shape: Shape5 = values.shape
+    least = layout.least_shift(spacing)
     for phase in schedule(shape, layout):
         for block in blocks(shape, phase):
             target = targets(values, block)
-            inputs = gather_inputs(values, sizes, block, layout, zero)
-            mean, index = _expected(inputs, predict(inputs, block))
+            inputs = gather_inputs(values, sizes, block, layout, zero, least)
+            mean, index = _expected(inputs, predict(inputs, block), least)
             residual = code(block, mean.reshape(target.shape), index.reshape(target.shape))
             step = _step(residual, spacing)
             np.add(mean.reshape(target.shape), step, out=target)
@@ -86,13 +87,13 @@ def _run_plane(walk: plane_phases.PlanePhases, spacing: int, predict: Predict, c
         walk.put(number, mean[0] + step, np.minimum(np.abs(step), _SIZE_LIMIT))
 
 
-def _expected(inputs: Inputs, found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _expected(inputs: Inputs, found: np.ndarray, least_shift: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Means, int32, and scale indices, uint8, both (N, lines, values), of what the predictor found."""
     mean = found[:, 0].astype(np.int32)
     index = _SCALE_INDEX.take(found[:, 1].astype(np.intp), mode="clip")
     if inputs.shift.any():
-        mean <<= inputs.shift
-        index = np.minimum(index + 2 * inputs.shift, INDICES - 1).astype(np.uint8)
+        mean = _shifted(mean, inputs.shift)
+        index = np.minimum(index + 2 * (inputs.shift - least_shift), INDICES - 1).astype(np.uint8)
     mean += inputs.middle
     return mean, index
 
@@ -100,3 +101,11 @@ def _expected(inputs: Inputs, found: np.ndarray) -> tuple[np.ndarray, np.ndarray
 def _step(residual: np.ndarray, spacing: int) -> np.ndarray:
     """Residuals in fine units, int32."""
     return residual * np.int32(spacing) if spacing != 1 else residual.astype(np.int32, copy=False)
+
+
+def _shifted(mean: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """Means in fine units: shifted left, or, by negative bits, right and rounded."""
+    if shift.min(initial=0) >= 0:
+        return mean << shift
+    down = np.maximum(-shift, 0)
+    return np.asarray((mean << np.maximum(shift, 0)) + ((1 << down) >> 1) >> down, np.int32)

@@ -1,10 +1,11 @@
 """What a small network as residual predictor saves: test splits coded by the fit alone, and by a network trained beside it.
 
-    pip install "aecodec[bench,train]" && python bench/networks.py --data DIR [--minutes 10] [--sets SET...]
+    pip install "aecodec[bench,train]" && python bench/networks.py --data DIR [--minutes 10] [--sets SET...] [--keep]
 
 One thread; `core_seconds` tells how much of its time training had on a busy machine. Both codings are of level 9 under the
 same bound, 1e-3 of the test array's range, rounded down to whole numbers for integers, where 0 is lossless. Neither model's
-bytes are in the sizes; they stand beside. Every output is decoded and compared.
+bytes are in the sizes; they stand beside. Every output is decoded and compared. `--width` and `--depth` of the networks were
+chosen on validation parts.
 """
 
 import argparse
@@ -26,8 +27,9 @@ from aecodec.axes import parse_axes
 from aecodec.canonical import ArraySpec
 from aecodec.training.config import Settings
 from aecodec.training.loop import run
+from aecodec.training.monitor import Snapshot
 from aecodec.training.predictor_network import NetworkShape
-from aecodec.training.predictor_objective import PredictorObjective
+from aecodec.training.predictor_objective import FIELD_SHAPE, SERIES_SHAPE, PredictorObjective, PredictorSettings
 
 FRACTION = 1e-3
 _RATE = 4e-3
@@ -66,6 +68,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=os.environ.get("AECODEC_BENCH_DATA"), required=False)
     parser.add_argument("--minutes", type=float, default=10.0, help="to train for each set")
     parser.add_argument("--sets", nargs="+", choices=[*SPLITS, *SERIES], default=[*SPLITS, *SERIES], metavar="SET")
+    parser.add_argument("--width", type=int, default=FIELD_SHAPE.width, help="of the networks")
+    parser.add_argument("--depth", type=int, default=len(FIELD_SHAPE.kernels), help="hidden layers")
+    parser.add_argument("--keep", action="store_true", help="rows of other sets that the CSV has already")
     parser.add_argument("--csv", type=Path, default=Path(__file__).with_name("networks.csv"))
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -75,17 +80,19 @@ def main() -> None:
         *load_sets(options.data, [name for name in options.sets if name in SPLITS]),
         *(load_series(options.data, name) for name in options.sets if name in SERIES),
     ]
-    found = []
+    rows = kept(options.csv) if options.keep else {}
     for each in loaded:
         if isinstance(each, str):
             print(each)
             continue
-        found.append(measure(each, options.minutes))
-        print(found[-1], flush=True)
-        write(options.csv, found, options.minutes)
+        usual = FIELD_SHAPE if each.name in SPLITS else SERIES_SHAPE
+        found = measure(each, options.minutes, NetworkShape(options.width, usual.kernels[:1] * options.depth))
+        print(found, flush=True)
+        rows[found.name] = ",".join(str(value) for value in astuple(found))
+        write(options.csv, rows)
 
 
-def measure(field: FieldSet, minutes: float) -> Result:
+def measure(field: FieldSet, minutes: float, shape: NetworkShape) -> Result:
     """Fit, train, code, check."""
     test, axes = field.test, field.axes
     bound = FRACTION * value_range(test)
@@ -93,9 +100,12 @@ def measure(field: FieldSet, minutes: float) -> Result:
     fitted = fit(field, bound)
     alone, *_ = coded(test, axes, fitted, bound)
     train, held = parts(canonical(field.train, axes))
-    objective = PredictorObjective(fitted, train, held, np.full(fitted.manifest.channels, bound))
+    # Of integers without a bound 0.5 is the largest error that a rounded residual leaves.
+    errors = np.full(fitted.manifest.channels, bound)
+    objective = PredictorObjective(fitted, train, held, errors, PredictorSettings(shape))
     worked = time.process_time()
-    outcome = run(objective, Settings(time_budget=60 * minutes, learning_rate=_RATE, device="cpu"))
+    settings = Settings(time_budget=60 * minutes, learning_rate=_RATE, device="cpu")
+    outcome = run(objective, settings, monitor=told)
     worked = time.process_time() - worked
     real = min(each["score"] for each in outcome.history if not each["frozen"])
     network = aecodec.Model(objective.export())
@@ -108,6 +118,13 @@ def measure(field: FieldSet, minutes: float) -> Result:
         *(round(each, 4) for each in (outcome.history[0]["score"], real, outcome.best["score"])),
         *(round(encode, 2), round(decode, 2)),
     )
+
+
+def told(about: Snapshot) -> None:
+    """Each validation in a line."""
+    if about.fresh:
+        score = about.validation["score"]
+        print(f"{about.phase} step {about.step} {about.seconds:.0f} s: {score:.4f} bits a value held out", flush=True)
 
 
 def described(shape: NetworkShape) -> str:
@@ -140,16 +157,22 @@ def parts(train: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
     return [first, last], [held]
 
 
-def write(path: Path, found: list[Result], minutes: float) -> None:
+def kept(path: Path) -> dict[str, str]:
+    """Rows of the CSV by their sets; none if there is no such file."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    rows = [line for line in lines if not line.startswith("#")]
+    return {line.split(",")[0]: line for line in rows[1:]}
+
+
+def write(path: Path, rows: dict[str, str]) -> None:
     """The CSV: what it was measured with, then a row per set."""
     facts = [
         *environment(),
         f"torch: {torch.__version__}",
-        f"training: {minutes:g} minutes a set, AdamW at {_RATE:g}, otherwise the loop's defaults",
+        f"training: AdamW at {_RATE:g}, otherwise the loop's defaults, for train_seconds on one thread of a busy machine",
     ]
     lines = [f"# {fact}" for fact in facts]
-    lines.append(",".join(field.name for field in fields(Result)))
-    lines += [",".join(str(value) for value in astuple(result)) for result in found]
+    lines += [",".join(field.name for field in fields(Result)), *rows.values()]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from image_tables import images
-from tables import Rows, gains, lossless, nrmse, packing, parsed, ratio, rows_of, speed
+from tables import Rows, gains, lossless, networks, nrmse, packing, parsed, ratio, rows_of, shipped, speed
 
 ROOT = Path(__file__).parent.parent
 PAGES = (ROOT / "README.md", ROOT / "bench" / "README.md")
@@ -23,6 +23,8 @@ TABLES: dict[str, tuple[str, Callable[[Path], str]]] = {
     "packing": ("packing.csv", packing),
     "lossless": ("lossless.csv", lossless),
     "images": ("images.csv", images),
+    "networks": ("networks.csv", networks),
+    "shipped": ("shipped.csv", shipped),
 }
 
 

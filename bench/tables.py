@@ -56,7 +56,47 @@ def gains(found: Rows) -> str:
                 mark = _mark(row, "train_mean_error_over_bound")
                 here.setdefault(row["name"], _Gains(row["name"], mark, [])).values.append(float(row["gain_over_best_peer"]))
         out += [[level, bound, label, *texts] for label, texts in _summary(list(here.values()))]
+    out += _both(ours)
     return markdown(["level", "bound / range", "gain over the best peer", "fitted", "embedded"], out) + LEGEND
+
+
+def _both(rows: Rows) -> list[list[str]]:
+    """The geometric mean over all sets at the two usual bounds together, a row per level."""
+    out = []
+    for level in dict.fromkeys(row["level"] for row in rows):
+        here = [row for row in rows if row["level"] == level and row["fraction"] in BOUNDS]
+        texts = []
+        for codec in CODECS[-2:]:
+            gained = [math.log(float(row["gain_over_best_peer"])) for row in here if row["codec"] == codec]
+            texts.append(f"{math.exp(sum(gained) / len(gained)):.2f}" if gained else "")
+        count = sum(row["codec"] == CODECS[-1] for row in here)
+        out.append([level, " and ".join(BOUNDS), f"**geometric mean of both** ({count})", *texts])
+    return out
+
+
+def networks(path: Path) -> str:
+    """What networks save on each set, and what whole numbers cost of it."""
+    out = []
+    for row in rows_of(path):
+        before, real, whole = (float(row[f"held_bits_{each}"]) for each in ("linear", "float", "whole"))
+        out.append(
+            [
+                *(row["name"], row["fit_size"], row["network_size"], f"{float(row['smaller_percent']):.1f} %"),
+                *(row["fit_model"], row["network_model"], row["network"], row["core_seconds"]),
+                *(f"{100 * (1 - whole / before):.1f} %", f"{100 * (whole / real - 1):+.2f} %"),
+            ]
+        )
+    header = ["test set", "fitted", "network", "smaller", "model bytes", "with network", "network", "core-seconds"]
+    return markdown([*header, "smaller, held out", "cost of whole numbers"], out)
+
+
+def shipped(path: Path) -> str:
+    """Bytes of the test splits with no model, the shipped one, and fitted ones."""
+    out = []
+    for row in rows_of(path):
+        cells = [row[key] if row[key] != "0" else "" for key in ("none", "shipped", "own", "fitted")]
+        out.append([row["name"], row["fidelity"], row["model"], *cells, f"{float(row['saved_percent']):.1f} %", row["chosen"]])
+    return markdown(["test set", "fidelity", "model", "none", "shipped", "own, embedded", "fitted, beside", "saved", "chosen"], out)
 
 
 def nrmse(path: Path) -> str:

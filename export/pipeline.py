@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aecodec
 from aecodec.models.bundle import Bundle
@@ -40,9 +41,10 @@ def run(recipe: Recipe, settings: Settings, say: Callable[[str], None] = print) 
     for name, found in shown["exact"].items():
         say(f"exact: {name}, {found}")
     say(f"the same bits by {shown['executors']}")
-    check_files(bundle, loaded.held_out, recipe.axes, recipe.measure)
+    for part in loaded.sets:
+        check_files(bundle, part.held_out, part.axes, recipe.measure)
     say(f"files of {len(recipe.measure)} fidelities decode to the same bits by every executor")
-    metrics = measure(aecodec.Model(bundle, "cpu"), loaded.held_out, recipe.axes, recipe.measure)
+    metrics = _measured(bundle, recipe, loaded)
     for each in metrics:
         say(f"held out: {', '.join(f'{key} {value}' for key, value in each.items())}")
     about = {"name": recipe.name, "sha256": recipe.digest, "seed": recipe.seed}
@@ -52,6 +54,17 @@ def run(recipe: Recipe, settings: Settings, say: Callable[[str], None] = print) 
         finished.save(target, overwrite=settings.overwrite)
         say(f"{target.name}: {target.stat().st_size} bytes, {finished.id}")
     return finished
+
+
+def _measured(bundle: Bundle, recipe: Recipe, loaded: data.Loaded) -> list[dict[str, Any]]:
+    """Of all that was held out, or, where sets differ in kind, of each."""
+    model = aecodec.Model(bundle, "cpu")
+    if recipe.predictor is None:
+        return measure(model, loaded.held_out, recipe.axes, recipe.measure)
+    found = []
+    for part in loaded.sets:
+        found += [{"data": part.path, **each} for each in measure(model, part.held_out, part.axes, recipe.measure)]
+    return found
 
 
 def _trained(recipe: Recipe, loaded: data.Loaded, settings: Settings, say: Callable[[str], None]) -> Bundle:

@@ -10,9 +10,17 @@ licence = "..."
 group = '^(\\w+_\\d+)_'                   files whose names match alike go to the same part; by default each is its own group
 held_out = 0.1                          share of the groups; of one .npy file: [start, stop] along its stream axis
 train = [0, 96]                         of one .npy file: likewise
-[train]                                 arguments of aecodec.training.train
+axes = "tcyx"                           of these arrays, where [train] is left out and sets may differ
+lengths, labels = "len.npy", "of.npy"   of one .npy file of joined arrays: their lengths, and labels, which ranges are then of
+gray = true                             pictures of three colours become gray ones, as Pillow makes them
+[train]                                 arguments of aecodec.training.train; left out where there is only a predictor
 networks = ["autoencoder"]
 [train.fidelity]                        its fidelity
+[fit]                                   arguments of aecodec.fit, in place of [train]: `tile`, for arrays of one shape
+[predictor]                             a predictor of all the data, for any units and number of channels; optional
+linear = true                           no network, which is slower
+shares = [1e-4, 1e-2]                   least and largest error that it learns for, of each set's range
+width, depth, time_budget, steps        as for training
 [suits]                                 the manifest's entry (FORMAT.md, section 2); optional
 [[measure]]                             a fidelity that is measured on what is held out; one or more
 quality = 50
@@ -39,6 +47,7 @@ TRAINING = frozenset(
         *("time_budget", "steps", "batch_size", "learning_rate", "validation", "missing"),
     )
 )
+PREDICTOR = frozenset(("shares", "linear", "width", "depth", "time_budget", "steps", "learning_rate"))
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
 
 
@@ -53,19 +62,28 @@ class DataSet:
     train: tuple[int, int] | None = None
     files: str = "*"
     group: str | None = None
+    axes: str | None = None
+    gray: bool = False
+    lengths: str | None = None
+    labels: str | None = None
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A parsed recipe. `digest`: SHA-256 of its text. `measure`: fidelity options, one fidelity each."""
+    """A parsed recipe. `digest`: SHA-256 of its text. `measure`: fidelity options, one fidelity each.
+
+    `train`, `fit`: None where nothing but a predictor is made, one of them otherwise. `predictor`: None where none is.
+    """
 
     name: str
     digest: str
     axes: str
     seed: int
     data: tuple[DataSet, ...]
-    train: Mapping[str, Any]
+    train: Mapping[str, Any] | None
     fidelity: Mapping[str, Any]
+    predictor: Mapping[str, Any] | None
+    fit: Mapping[str, Any] | None
     suits: Suits | None
     measure: tuple[Mapping[str, Any], ...]
 
@@ -93,14 +111,16 @@ def load_recipe(path: Path) -> Recipe:
 def _parse(name: str, digest: str, record: dict[str, Any]) -> Recipe:
     if not _NAME.fullmatch(name):
         raise ValueError(f"a model cannot be named {name!r}; use small letters, digits and hyphens")
-    _check_keys("recipe", record, {"axes", "seed", "data", "train", "suits", "measure"})
+    _check_keys("recipe", record, {"axes", "seed", "data", "train", "fit", "predictor", "suits", "measure"})
     axes = parse_axes(record["axes"], len(record["axes"])).letters
-    train = dict(record["train"])
-    fidelity = train.pop("fidelity", {})
-    _check_keys("[train]", train, TRAINING)
-    if not train["networks"] or not all(type(name) is str for name in train["networks"]):
-        raise ValueError("[train] networks must be a list of names")
-    fidelity_from_options(**fidelity)
+    predictor = _predictor(record["predictor"]) if "predictor" in record else None
+    fitted = dict(record["fit"]) if "fit" in record else None
+    _check_keys("[fit]", fitted or {}, {"tile"})
+    alone = predictor is not None and fitted is None
+    train = dict(record["train"]) if "train" in record or not (alone or fitted is not None) else None
+    if train is not None and fitted is not None:
+        raise ValueError("[train] and [fit] exclude each other")
+    fidelity = _training(train) if train is not None else {}
     measured = tuple(record["measure"])
     if not measured or not record["data"]:
         raise ValueError("at least one [[data]] and one [[measure]] are needed")
@@ -110,7 +130,27 @@ def _parse(name: str, digest: str, record: dict[str, Any]) -> Recipe:
     if suits is not None and suits.unknown:
         raise ValueError(f"[suits] has unknown keys {', '.join(sorted(suits.unknown))}")
     data = tuple(_data_set(each) for each in record["data"])
-    return Recipe(name, digest, axes, int(record["seed"]), data, train, fidelity, suits, measured)
+    if not (alone and train is None) and any(each.axes for each in data):
+        raise ValueError("[[data]] axes belong to recipes of a predictor alone; [train] and [fit] take arrays of one kind")
+    return Recipe(name, digest, axes, int(record["seed"]), data, train, fidelity, predictor, fitted, suits, measured)
+
+
+def _training(train: dict[str, Any]) -> Mapping[str, Any]:
+    """Check the table, and take the fidelity out of it."""
+    fidelity: Mapping[str, Any] = train.pop("fidelity", {})
+    _check_keys("[train]", train, TRAINING)
+    if not train["networks"] or not all(type(name) is str for name in train["networks"]):
+        raise ValueError("[train] networks must be a list of names")
+    fidelity_from_options(**fidelity)
+    return fidelity
+
+
+def _predictor(table: dict[str, Any]) -> Mapping[str, Any]:
+    _check_keys("[predictor]", table, PREDICTOR)
+    low, high = table["shares"]
+    if not 0 < low <= high < 1:
+        raise ValueError(f"[predictor] shares = [{low}, {high}] must be two rising numbers between 0 and 1")
+    return dict(table)
 
 
 def _data_set(record: dict[str, Any]) -> DataSet:
@@ -123,10 +163,21 @@ def _data_set(record: dict[str, Any]) -> DataSet:
         train=_range(record["train"]) if "train" in record else None,
         files=record.get("files", "*"),
         group=record.get("group"),
+        axes=record.get("axes"),
+        gray=record.get("gray", False),
+        lengths=record.get("lengths"),
+        labels=record.get("labels"),
     )
+    if found.axes is not None:
+        parse_axes(found.axes, len(found.axes))
+    if found.gray is not False and found.gray is not True:
+        raise ValueError(f"{found.path}: gray must be true or false")
+    if (found.lengths is None) != (found.labels is None):
+        raise ValueError(f"{found.path}: lengths and labels come together")
+    for name in (found.path, found.lengths or "", found.labels or ""):
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise ValueError(f"path {name!r} must lie below the data folder")
     path = PurePosixPath(found.path)
-    if path.is_absolute() or ".." in path.parts:
-        raise ValueError(f"path {found.path!r} must lie below the data folder")
     if path.suffix == ".npy":
         if found.train is None or not isinstance(found.held_out, tuple):
             raise ValueError(f"{found.path}: train and held_out must each be [start, stop]")

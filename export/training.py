@@ -1,11 +1,14 @@
-"""The training stage: aecodec.training.train with a recipe's settings, and what it made compared with what was trained."""
+"""The training stage: aecodec.training.train with a recipe's settings, a predictor of all its data, and what torch says of both."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+import aecodec
 from aecodec.codec.model import Model
 from aecodec.models.bundle import Bundle
 from export.data import Loaded
@@ -14,10 +17,47 @@ from export.recipe import Recipe
 
 def trained(recipe: Recipe, loaded: Loaded, work: Path, say: Callable[[str], None]) -> Bundle:
     """The bundle, which `work` keeps too, beside checkpoint, log and report; a run that was stopped goes on."""
+    work.mkdir(parents=True, exist_ok=True)
+    bundle = None
+    if recipe.train is not None:
+        bundle = _autoencoder(recipe, recipe.train, loaded, work, say)
+    elif recipe.fit is not None:
+        bundle = _closed_form(recipe, recipe.fit, loaded, say)
+    if recipe.predictor is not None:
+        from export.pooled import with_pooled  # torch, too
+
+        bundle = with_pooled(bundle, recipe, recipe.predictor, loaded, work, say)
+    assert bundle is not None  # as the recipe was checked
+    kept = work / f"{recipe.name}.trained.aecm"
+    bundle.save(kept, overwrite=True)
+    say(f"training: kept as {kept}, for --from-model")
+    return bundle
+
+
+def _closed_form(recipe: Recipe, table: Mapping[str, Any], loaded: Loaded, say: Callable[[str], None]) -> Bundle:
+    """Without the predictor that comes with it, which is of one channel's units."""
+    arrays = [each for each in loaded.training if isinstance(each, np.ndarray)]
+    begun = time.monotonic()
+    bundle = aecodec.fit(_alike(arrays), recipe.axes, seed=recipe.seed, reference=False, **table).bundle
+    say(f"closed form of {len(arrays)} arrays: {time.monotonic() - begun:.1f} s")
+    return replace(bundle, manifest=replace(bundle.manifest, predictor=None), predictor=None).sealed()
+
+
+def _alike(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Cut into pieces as large as the smallest, which `fit` asks for."""
+    sizes = np.min([array.shape for array in arrays], axis=0)
+
+    def pieces(array: np.ndarray) -> Iterator[np.ndarray]:
+        for corner in np.ndindex(*(n // size for n, size in zip(array.shape, sizes, strict=True))):
+            yield array[tuple(slice(i * size, (i + 1) * size) for i, size in zip(corner, sizes, strict=True))]
+
+    return [piece for array in arrays for piece in pieces(array)]
+
+
+def _autoencoder(recipe: Recipe, table: Mapping[str, Any], loaded: Loaded, work: Path, say: Callable[[str], None]) -> Bundle:
     from aecodec.training import train  # torch, which the other stages do without
 
-    work.mkdir(parents=True, exist_ok=True)
-    settings = dict(recipe.train)
+    settings = dict(table)
     objectives: list[Any] = []
     networks = [_watched(name, objectives) for name in settings.pop("networks")]
     begun = time.monotonic()
@@ -33,10 +73,8 @@ def trained(recipe: Recipe, loaded: Loaded, work: Path, say: Callable[[str], Non
         **recipe.fidelity,
     )
     seconds = round(time.monotonic() - begun, 1)
-    bundle = noted(model.bundle, {"seconds": seconds, **recipe.train, "fidelity": dict(recipe.fidelity)})
-    kept = work / f"{recipe.name}.trained.aecm"
-    bundle.save(kept, overwrite=True)
-    say(f"training: {seconds} s; kept as {kept}, for --from-model")
+    bundle = noted(model.bundle, {"seconds": seconds, **table, "fidelity": dict(recipe.fidelity)})
+    say(f"training: {seconds} s")
     compare(objectives, bundle, say)
     return bundle
 

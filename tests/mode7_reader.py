@@ -145,6 +145,7 @@ class Parts:
         for name, data in parts.items():
             assert hashlib.sha256(data).hexdigest() == manifest["parts"][name]
         self.offset, self.layout = manifest["offset"], manifest.get("predictor")
+        self.any_channels = manifest.get("any_channels", False)
         self.graph = graph(parts["predictor"]) if self.layout else None
         self.reference = self.sites = None
         if manifest["reference"]:
@@ -164,7 +165,7 @@ class Parts:
     def base(self, shape, origin):
         found = np.zeros(shape)
         for n, c, y, x in np.ndindex(*shape):
-            found[n, c, y, x] = self.offset[c]
+            found[n, c, y, x] = self.offset[0 if self.any_channels else c]
             if self.reference is not None:
                 found[n, c, y, x] += self.reference[c, y + origin[0], x + origin[1]]
         return found
@@ -189,6 +190,9 @@ class Walk:
 
     def __init__(self, shape, spacing, parts, zero):
         self.shape, self.spacing, self.parts, self.zero = shape, spacing, parts, zero
+        self.least = 0
+        if "spacing" in parts.layout:
+            self.least = math.floor((math.floor(math.log2(2 * spacing**2)) - 2 * math.log2(parts.layout["spacing"])) / 2)
         self.x = np.zeros(shape, object)
         self.sizes = np.zeros(shape, object)
 
@@ -275,10 +279,11 @@ class Walk:
                 scaling[first : first + each] = False
             seen = planes[:-1][scaling][:, ::4, ::4]
             mean = max(int(abs(plane).sum()) * 16 // plane.size for plane in seen)
-            made.append((f, c, middle, max(0, mean.bit_length() - 12), planes))
+            made.append((f, c, middle, max(self.least, mean.bit_length() - 12), planes))
 
         def limited(values, shift):
-            return np.array([min(max(int(v) >> shift, -4095), 4095) for v in values.reshape(-1)], np.float32).reshape(values.shape)
+            moved = [int(v) >> shift if shift >= 0 else int(v) << -shift for v in values.reshape(-1)]
+            return np.array([min(max(v, -4095), 4095) for v in moved], np.float32).reshape(values.shape)
 
         fed = {
             "planes": np.stack([limited(planes, shift) for *_, shift, planes in made]),
@@ -288,9 +293,11 @@ class Walk:
         for (f, c, middle, shift, _), (means, expected) in zip(made, output, strict=True):
             for line, j in itertools.product(range(len(lines)), wide):
                 where = (f, c, *lines[line][2 * j + 1])
-                mean = wrap(wrap(int(means[line, j]) << shift) + middle[line, j])
+                said = int(means[line, j])
+                moved = said << shift if shift >= 0 else (said + (1 << (-shift - 1))) >> -shift
+                mean = wrap(wrap(moved) + middle[line, j])
                 index = scale_index(max(min(int(expected[line, j]), 16383), 0.5) / 64)
-                step = wrap(take(where, min(index + 2 * shift, 47)) * self.spacing)
+                step = wrap(take(where, min(index + 2 * (shift - self.least), 47)) * self.spacing)
                 self.x[where] = wrap(mean + step)
                 self.sizes[where] = min(abs(step), 2**20)
 

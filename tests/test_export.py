@@ -369,7 +369,7 @@ def test_files_of_one_group_stay_together(tmp_path, folder):
     ("old", "new", "message"),
     [
         ('source = "made up"\n', "", "'source' is missing"),
-        ("seed = 3", "sede = 3", "recipe has unknown keys sede; known are axes, data, measure, seed, suits, train"),
+        ("seed = 3", "sede = 3", "recipe has unknown keys sede; known are axes, data, measure, predictor, seed, suits, train"),
         ('axes = "tcyx"\nseed', 'axes = "tcyq"\nseed', "axes='tcyq' has unknown letter(s) q"),
         ("steps = 10", "stepz = 10", "[train] has unknown keys stepz"),
         ("max_error = 0.05\n[suits]", "max_error = -1\n[suits]", "max_error=-1 is negative"),

@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 import pytest
 from conftest import smooth_field
+from mode7_files import drifting
 
 import aecodec
 from aecodec.api import autofit
@@ -17,6 +18,7 @@ from aecodec.canonical import ArraySpec
 from aecodec.errors import LimitError, ModelError
 from aecodec.models import registry
 from aecodec.models.manifest import Manifest
+from aecodec.models.predictor_only import predictor_only
 from aecodec.models.suits import Suits
 
 WIND = Suits(("float32",), ("tcyx", "cyx"), ("max_error", "psnr"))
@@ -317,3 +319,31 @@ def test_the_command_says_what_each_model_suits(wind, model, tmp_path, monkeypat
     assert "only by name" in printed
     show_model(wind.bundle, as_json=False)
     assert "float32, axes tcyx/cyx, max_error/psnr" in capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def field_model():
+    """A predictor alone, made of what was fitted to drifting fields of one channel."""
+    fitted = aecodec.fit(drifting((24, 1, 32, 40), 3), axes="tcyx", max_error=0.5, provider="cpu", reference=False)
+    layout = dataclasses.replace(fitted.manifest.predictor, spacing=16)
+    bundle = predictor_only(layout, fitted.bundle.predictor, "tyx", "predictor", {})
+    return suited(aecodec.Model(bundle, "cpu"), Suits(("float32", "float64"), ("tyx", "tcyx"), ("max_error", "max_range_error")))
+
+
+@pytest.mark.parametrize(("channels", "dtype", "unit"), [(1, "f4", 1.0), (3, "f4", 1.0), (5, "f8", 1e-7)])
+def test_a_model_that_only_predicts_is_taken_whatever_the_channels_and_units(shipping, field_model, channels, dtype, unit):
+    shipping("field", field_model)
+    x = (unit * drifting((6, channels, 32, 40), 8)).astype(dtype)
+    data = aecodec.compress(x, axes="tcyx", max_error=0.5 * unit)
+    assert model_of(data) == field_model.id
+    assert len(data) < len(aecodec.compress(x, False, "tcyx", max_error=0.5 * unit))
+    assert np.abs(aecodec.decompress(data) - x).max() <= 0.5 * unit
+
+
+def test_a_model_that_only_predicts_is_left_where_there_is_no_time_for_it(shipping, field_model, monkeypatch):
+    shipping("field", field_model)
+    x = drifting((6, 1, 32, 40), 8).astype("f4")
+    assert model_of(aecodec.compress(x, axes="tcyx", max_error=0.5, level=3)) != field_model.id
+    monkeypatch.setattr(autofit, "_QUICK", 1000)
+    assert model_of(aecodec.compress(x, axes="tcyx", max_error=0.5)) != field_model.id
+    assert model_of(aecodec.compress(x, axes="tcyx", max_error=0.5, level=9)) == field_model.id

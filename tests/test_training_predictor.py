@@ -16,7 +16,7 @@ from aecodec.phases import INPUT_LIMIT
 from aecodec.runtime.ort import OrtRun
 from aecodec.training.predictor_data import Coder, Crop, CropSource, FineUnits, Pool
 from aecodec.training.predictor_network import KindConv, NetworkShape, PredictorModule
-from aecodec.training.predictor_objective import PredictorObjective, PredictorSettings, _padded, code_length, network_layout
+from aecodec.training.predictor_objective import PredictorObjective, PredictorSettings, code_length, network_layout, padded
 
 SMALL = NetworkShape(8, ((3, 3), (3, 3)))
 LAYOUTS = [
@@ -173,7 +173,7 @@ def test_missing_values_and_constant_sites_are_not_learnt_from():
     objective = PredictorObjective(model, [crop], [field], np.array([0.05]), PredictorSettings(SMALL))
     pairs, samples = objective.coder.code(Crop(crop, (0, 0)), 1.0, learn=True)
     kept = sum(int(sample.kept.sum()) for sample in samples)
-    coarse = objective.lattice.cut(Crop(crop, (0, 0)), 1.0)[0][:, :, :, ::16, ::16].size
+    coarse = objective.lattice.cut(Crop(crop, (0, 0)), 1.0).reals[:, :, :, ::16, ::16].size
     assert kept == sum(len(residual) for residual, _ in pairs) == crop.size - 9 * 6 * 8 - 1 - coarse
     assert all(np.isfinite(sample.target).all() for sample in samples)
 
@@ -224,7 +224,7 @@ def test_a_linear_predictor_says_the_same_where_more_is_seen(offsets):
     wider = network_layout(layout)
     assert wider.sources == ("before", "after", "zero")
     weights = random_weights(layout)
-    narrow, wide = (OrtRun(predictor_graph(*of), "cpu", 1) for of in ((layout, weights), (wider, _padded(weights, layout, wider))))
+    narrow, wide = (OrtRun(predictor_graph(*of), "cpu", 1) for of in ((layout, weights), (wider, padded(weights, layout, wider))))
     x = np.rint(np.random.default_rng(0).normal(size=(3, wider.inputs, 9, 9)) * 50).astype("f4")
     shown = [0, 1, *((2, 3, 4, 5) if offsets else (2, 4)), wider.inputs - 1]
     assert np.array_equal(narrow(x[:, shown], np.array([7])), wide(x, np.array([7])))
@@ -250,8 +250,8 @@ def test_series_are_units_of_their_own_and_bounds_vary(trained):
     model = aecodec.fit(series[:, :, 0, 0], axes="tc", max_error=0.05, provider="cpu")
     objective = PredictorObjective(model, [series], [series[:500]], np.array([0.05, 0.05]), PredictorSettings(bounds=(0.5, 2.0)))
     assert [tuple(layer.weight.shape[2:]) for layer in objective.coder.module.hidden] == [(1, 7)] * 3
-    lattice = FineUnits(model, np.array([0.05, 0.05]), np.dtype("f8"))
-    fine = [lattice.cut(Crop(series, (0, 0)), factor)[0] for factor in (1.0, 2.0)]
+    lattice = FineUnits(model, np.array([0.05, 0.05]))
+    fine = [lattice.cut(Crop(series, (0, 0)), factor).reals for factor in (1.0, 2.0)]
     assert np.allclose(fine[0], 2 * fine[1])
     assert isinstance(objective.coder, Coder)
     loss, _ = objective.module(objective.batch(np.random.default_rng(0)))

@@ -10,17 +10,21 @@ import numpy as np
 from aecodec.api.options import Options
 from aecodec.api.trial import Trial
 from aecodec.canonical import ArraySpec
+from aecodec.codec.effort import effort_of
 from aecodec.codec.model import Model
 from aecodec.errors import AecodecError, LimitError, ModelError
 from aecodec.limits import Limits
 from aecodec.models.bundle import Bundle
 from aecodec.models.fit import fit_linear
+from aecodec.models.manifest import Manifest
 from aecodec.models.registry import shipped
 
 _SMALLEST_FIT = 1 << 14  # values below which a model's own bytes cannot pay
 _SMALLEST = 1 << 10  # values below which no model is looked for
 _FIT_VALUES = 1 << 23
 _PIECES = 8
+_QUICK = 1 << 20  # values up to which trying a predictor hardly takes time, at levels that do not ask for the smallest size
+_BOUNDED = ("max_error", "max_range_error")
 _AHEAD = 0.75  # of the size without any model: a shipped one that is this far ahead knows the kind of array
 
 
@@ -28,7 +32,7 @@ def wants_model(options: Options, spec: ArraySpec, values: int) -> bool:
     """True if a model may be chosen or fitted: none was given or forbidden, and there is one that could serve."""
     if options.model is not None or options.no_model or values < _SMALLEST:
         return False
-    return (_may_fit(options) and values >= _SMALLEST_FIT) or bool(_suiting(spec, options))
+    return (_may_fit(options) and values >= _SMALLEST_FIT) or bool(_suiting(spec, options, values))
 
 
 def chosen_model(slabs: Sequence[np.ndarray], spec: ArraySpec, options: Options, values: int) -> Model | None:
@@ -36,8 +40,8 @@ def chosen_model(slabs: Sequence[np.ndarray], spec: ArraySpec, options: Options,
 
     Sizes are those of a sample; fitting is left out where no bound is to be kept and a shipped model is far ahead without it.
     """
-    bounded = options.fidelity.kind in ("max_error", "max_range_error")
-    ready = _shipped_models(spec, options)
+    bounded = options.fidelity.kind in _BOUNDED
+    ready = _shipped_models(spec, options, values)
     if bounded and not ready:
         return fitted_model(slabs, spec, options, values)  # whose own estimate says whether it pays
     trial = Trial.of(slabs, spec, options, values)
@@ -73,22 +77,29 @@ def _may_fit(options: Options) -> bool:
     return options.fidelity.kind not in ("lossless", "max_point_error")
 
 
-def _suiting(spec: ArraySpec, options: Options) -> list[Path]:
-    """Files of shipped models whose manifests say that they are for such arrays."""
-    kind = options.fidelity.kind
+def _suiting(spec: ArraySpec, options: Options, values: int) -> list[Path]:
+    """Files of shipped models whose manifests say that they are for such arrays, and that the level has time for."""
+    kind, effort = options.fidelity.kind, effort_of(options.level).for_size(values)
+    predicts = effort.predicted and (effort.thorough or values <= _QUICK)
     return [
         path
         for path, manifest in shipped().items()
         if manifest.suits is not None
-        and manifest.channels == spec.channels
+        and manifest.serves(spec.channels)
         and manifest.suits.holds(spec.dtype, spec.axes.letters, kind)
+        and (predicts or not _only_predicts(manifest, kind))
     ]
 
 
-def _shipped_models(spec: ArraySpec, options: Options) -> list[Model]:
+def _only_predicts(manifest: Manifest, kind: str) -> bool:
+    """True if all that the model has for this kind of fidelity is a predictor."""
+    return manifest.any_channels or (manifest.predictor is not None and kind in (*_BOUNDED, "lossless"))
+
+
+def _shipped_models(spec: ArraySpec, options: Options, values: int) -> list[Model]:
     """Those that suit and can code the array; a damaged one, or one beyond the limits, is passed over: nobody asked for it."""
     found = []
-    for path in _suiting(spec, options):
+    for path in _suiting(spec, options, values):
         try:
             model = _loaded(path, path.stat().st_mtime_ns, options.provider, options.limits)
             model.check_fits(spec.canonical_shape)

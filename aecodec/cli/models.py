@@ -24,7 +24,7 @@ def list_models() -> None:
     for name, path in found:
         m = read_manifest(path)
         tile, size = "x".join(map(str, m.tile)), size_text(path.stat().st_size)
-        rows.append([name, m.id[:12], m.family, tile, str(m.channels), size, _suits_text(m)])
+        rows.append([name, m.id[:12], m.family, tile, _channels_text(m), size, _suits_text(m)])
     print_table(["name", "id", "family", "tile", "channels", "size", "suits"], rows)
 
 
@@ -39,7 +39,7 @@ def show_model(bundle: Bundle, as_json: bool) -> None:
         "family": f"{m.family}, {'exact' if m.exact else 'not exact'}",
         "tile": f"{'x'.join(map(str, m.tile))} (steps, channels, rows, columns), fitted with axes {m.axes!r}",
         "latents": f"{m.latents} per tile in {len(m.bands)} bands",
-        "channels": str(m.channels),
+        "channels": _channels_text(m),
         "suits": _suits_text(m),
         "reference": "x".join(map(str, m.reference)) if m.reference else "none",
         **{f"provenance: {key}": _text(value) for key, value in m.provenance.items()},
@@ -93,3 +93,8 @@ def is_model(name: str) -> bool:
     with path.open("rb") as file:
         head = file.read(len(MAGIC) + 3)
     return head[: len(MAGIC)] == MAGIC and head[-1:] == MODEL_FILE
+
+
+def _channels_text(manifest: Manifest) -> str:
+    """How many channels arrays may have."""
+    return "any" if manifest.any_channels else str(manifest.channels)

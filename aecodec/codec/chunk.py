@@ -60,6 +60,11 @@ class ChunkCoder:
     model: Model | None = None
     level: int = 5
 
+    @property
+    def _autoencoder(self) -> Model | None:
+        """The model, if its latents tell more than the values do."""
+        return None if self.model is None or self.model.manifest.any_channels else self.model
+
     def encode(self, array: np.ndarray, origin: Origin = (0, 0), threads: int = 1) -> bytes:
         """Canonical `array` (steps, channels, rows, columns), contiguous -> body, the same for any number of `threads`."""
         with Workers(threads) as workers:
@@ -107,7 +112,7 @@ class ChunkCoder:
                 found.append(bytes([Mode.PREDICTED]) + predicted.pack(effort.thorough))
         best = min((body for body in found if body is not None), key=len, default=None)
         most = _SLACK * 8 * len(best) / array.size if best is not None else np.inf
-        body = encode_lattice(array, errors, self.model, effort, origin, most)
+        body = encode_lattice(array, errors, self._autoencoder, effort, origin, most)
         if body is not None and (best is None or len(body) + 1 < len(best)):
             best = bytes([Mode.LATTICE]) + body
         return best
@@ -115,14 +120,14 @@ class ChunkCoder:
     def _encode_equivalent(self, array: np.ndarray, effort: Effort, origin: Origin, workers: Workers) -> bytes | None:
         """Latents alone, or a lattice as fine as the PSNR or quality needs, whichever is smaller."""
         fidelity, channels = self.fidelity, array.shape[1]
-        latents = None
-        if self.model is not None:
-            latents = encode_latents_only(array, fidelity, self.model, effort, origin, workers)
+        autoencoder, latents = self._autoencoder, None
+        if autoencoder is not None:
+            latents = encode_latents_only(array, fidelity, autoencoder, effort, origin, workers)
         found = [bytes([Mode.LATENTS]) + latents] if latents is not None else []
         predicts = effort.predicted and self.model is not None and self.model.manifest.predictor is not None
         errors = first_errors(fidelity, channels, array.dtype)
         if fidelity.kind == "quality":
-            if not found and (body := encode_lattice(array, errors, self.model, effort, origin)) is not None:
+            if not found and (body := encode_lattice(array, errors, autoencoder, effort, origin)) is not None:
                 found.append(bytes([Mode.LATTICE]) + body)
         elif predicts or not found:
             encode = self._attempt_predicted if predicts else self._attempt_lattice
@@ -140,7 +145,7 @@ class ChunkCoder:
         return Attempt(bytes([Mode.PREDICTED]) + predicted.pack(effort.thorough), predicted.restored)
 
     def _attempt_lattice(self, array: np.ndarray, errors: np.ndarray, effort: Effort, origin: Origin) -> Attempt | None:
-        body = encode_lattice(array, errors, self.model, effort, origin)
+        body = encode_lattice(array, errors, self._autoencoder, effort, origin)
         if body is None:
             return None
         n, c, h, w = array.shape

@@ -97,8 +97,9 @@ class Model:
 
     def check_fits(self, shape: tuple[int, int, int, int], whole: bool = True) -> None:
         """ModelError unless a canonical array of `shape` can be coded; `whole` if all its rows and columns are there."""
-        expected = self.manifest.channels
-        if shape[1] != expected:
+        manifest = self.manifest
+        if not manifest.serves(shape[1]):
+            expected = f"up to {manifest.most_channels}" if manifest.any_channels else str(manifest.channels)
             raise ModelError(
                 f"the array has {shape[1]} channel(s), the model {self.id[:12]} is for {expected}; check axes=, or fit a model"
             )
@@ -245,7 +246,7 @@ class Model:
             if self.tiling(spec.canonical_shape).grid != grid:
                 raise ModelError(f"shape {shape} does not match latents on a tile grid of {grid}")
         n, c, h, w = canonical_shape
-        c = min(c, self.manifest.channels)
+        c = c if self.manifest.any_channels else min(c, self.manifest.channels)
         limit = float(self.manifest.latent_limit)
         if self.maps is not None:
             x_hat = self.maps.from_tile_latents(latents, (n, c, h, w)).astype(self._output_dtype)

@@ -28,6 +28,7 @@ class Manifest:
     `latent_unit`: power of two, the decoder's integers are in it. `latent_limit`: the largest magnitude it may be fed.
     `reference`: (channels, rows, columns) of the reference field, or None. `predictor`: how its graph is
     to be used, or None. `prior`: how latents come in slices, or None. `suits`: for which arrays it may be taken unasked, or None.
+    `any_channels`: the one offset and scale serve every channel, of however many.
     """
 
     family: str
@@ -43,6 +44,7 @@ class Manifest:
     predictor: PhaseLayout | None = None
     prior: PriorLayout | None = None
     suits: Suits | None = None
+    any_channels: bool = False
     parts: dict[str, str] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
     unknown: dict[str, Any] = field(default_factory=dict)  # keys of a later version: ignored, but part of the id
@@ -54,8 +56,19 @@ class Manifest:
 
     @property
     def channels(self) -> int:
-        """Channels of the arrays it serves."""
+        """Channels of the arrays it serves, or 1 if it serves any number of them."""
         return len(self.offset)
+
+    @property
+    def most_channels(self) -> int:
+        """Channels that arrays may have."""
+        if not self.any_channels:
+            return self.channels
+        return MAX_IN_ORDER if self.predictor is not None and not self.predictor.channel_reach else MAX_CHANNELS
+
+    def serves(self, channels: int) -> bool:
+        """True if arrays may have so many channels."""
+        return 1 <= channels <= self.most_channels if self.any_channels else channels == self.channels
 
     @property
     def latents(self) -> int:
@@ -83,6 +96,8 @@ class Manifest:
             del record["suits"]  # likewise
         else:
             record["suits"] = self.suits.to_json()
+        if not self.any_channels:
+            del record["any_channels"]  # likewise
         return record
 
     @classmethod
@@ -103,6 +118,7 @@ class Manifest:
                 predictor=_layout(record.get("predictor")),
                 prior=_prior(record.get("prior")),
                 suits=Suits.from_json(record["suits"]) if "suits" in record else None,
+                any_channels=_flag(record.get("any_channels", False)),
                 parts={_text(k): _text(v) for k, v in record["parts"].items()},
                 provenance=dict(record["provenance"]),
                 unknown={key: value for key, value in record.items() if key not in _KNOWN},
@@ -141,6 +157,8 @@ class Manifest:
                 self.prior is None and not any(name.startswith("prior") for name in self.parts)
             )
             or (self.prior is not None and self._prior_fits(self.prior)),
+            "any_channels needs one offset, tiles of one channel, and no reference field or prior": not self.any_channels
+            or (self.channels == self.tile[1] == 1 and self.reference is None and self.prior is None),
             "constant sites need a reference field": "constant" not in self.parts or self.reference is not None,
         }
         for rule, holds in checks.items():
@@ -174,11 +192,12 @@ def _layout(record: Any) -> PhaseLayout | None:
         raise ValueError(f"predictor has unknown keys {', '.join(sorted(unknown))[:80]}; upgrade aecodec to use the model")
     sources = tuple(_text(name) for name in record["sources"])
     reach, channel_reach, classes = (_whole(record[key]) for key in ("reach", "channel_reach", "classes"))
-    return PhaseLayout(reach, channel_reach, classes, sources, _flag(record["offsets"]))
+    return PhaseLayout(reach, channel_reach, classes, sources, _flag(record["offsets"]), _whole(record.get("spacing", 0)))
 
 
 def _layout_json(layout: PhaseLayout) -> dict[str, Any]:
-    return {**layout.__dict__, "sources": list(layout.sources)}
+    known = {name: value for name, value in layout.__dict__.items() if name != "spacing" or value}  # absent from ids of before
+    return {**known, "sources": list(layout.sources)}
 
 
 def _prior(record: Any) -> PriorLayout | None:

@@ -49,6 +49,7 @@ class PredictorFitter:
         grid = base_grid(reals.shape)
         values[grid] = np.rint(reals[grid] / spacing) * spacing
         coded: list[tuple[np.ndarray, np.ndarray]] = []
+        least = self.layout.least_shift(spacing)
 
         def predict(inputs: Inputs, phase: Phase) -> np.ndarray:
             if not learn:
@@ -61,6 +62,7 @@ class PredictorFitter:
                 (target - inputs.middle) * np.ldexp(1.0, -inputs.shift),
                 kept,
                 spacing * np.ldexp(1.0, -inputs.shift),
+                np.ldexp(1.0, least - inputs.shift),
             )
             return self._predict(inputs, phase.kind)
 
@@ -78,7 +80,10 @@ class PredictorFitter:
         residual, index = (np.concatenate([pair[i] for pair in coded] or [np.zeros(0, np.int32)]) for i in (0, 1))
         return grouped_bits(index, residual) / max(1, reals.size)
 
-    def _learn(self, inputs: Inputs, kind: int, target: np.ndarray, kept: np.ndarray, spacing: np.ndarray) -> None:
+    def _learn(
+        self, inputs: Inputs, kind: int, target: np.ndarray, kept: np.ndarray, spacing: np.ndarray, down: np.ndarray
+    ) -> None:
+        """`spacing`, `down`: a lattice step, and a residual of 1 as the predictor is to say it, in units of the planes."""
         rows = np.flatnonzero(kept)
         rows = rows[:: max(1, -(-rows.size // self.rows))]
         if rows.size < self.fewest:
@@ -87,10 +92,10 @@ class PredictorFitter:
         y = target.reshape(-1)[rows]
         features = _magnitudes(inputs, rows)
         scale = np.full(rows.size, 1.0)
-        unit = np.broadcast_to(spacing, target.shape).reshape(-1)[rows]
+        unit, said = (np.broadcast_to(each, target.shape).reshape(-1)[rows] for each in (spacing, down))
         for rounds in _ROUNDS:
             mean = self._solve(kind, x, y, 1.0 / (scale + _MEAN_SCALE))
-            sizes = np.abs(np.rint((y - x @ mean) / unit))
+            sizes = np.abs(np.rint((y - x @ mean) / unit)) * said
             scale_weights = _positive(features, sizes, rounds)
             scale = features @ scale_weights
         gram, right = self._normal(x, y, 1.0 / (scale + _MEAN_SCALE))

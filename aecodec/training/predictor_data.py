@@ -6,6 +6,7 @@ crops, a few of them coded anew with every step, bounds memory whatever the samp
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -32,10 +33,32 @@ Group = tuple[Tensor, ...]  # kind (), features, fine, magnitude, target, unit, 
 
 @dataclass(frozen=True)
 class Crop:
-    """Part of a sample, canonical, and the row and column at which it begins."""
+    """Part of a sample, canonical, and the row and column at which it begins.
+
+    `errors`: the largest of each channel; None: those that all samples have.
+    """
 
     values: np.ndarray
-    origin: tuple[int, int]
+    origin: tuple[int, int] = (0, 0)
+    errors: np.ndarray | None = None
+
+
+class Source(Protocol):
+    """Where crops come from."""
+
+    def draw(self, rng: np.random.Generator, usual: bool = False) -> Crop:
+        """One crop; if `usual`, of a shape that many have."""
+        ...
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A crop on its lattice: frames in real fine units, where zero lies, where nothing is coded, fine units to a lattice step."""
+
+    reals: np.ndarray
+    zero: np.ndarray
+    mask: np.ndarray | None
+    spacing: int
 
 
 class CropSource:
@@ -104,22 +127,26 @@ class PhaseSample:
 class FineUnits:
     """Crops as the lattice of a chunk sees them.
 
-    `model`: whose offset, reference field and constant sites count; `errors`: allowed of each channel. `spacing`: fine units to
-    a lattice step.
+    `model`: whose offset, reference field and constant sites count; `errors`: allowed of each channel, where crops have none of
+    their own.
     """
 
-    def __init__(self, model: Model, errors: np.ndarray, dtype: np.dtype) -> None:
-        self.model, self.errors, self.dtype = model, errors, dtype
-        self.spacing = FINE if dtype.kind == "f" else 2 * int(errors[0]) + 1
+    def __init__(self, model: Model, errors: np.ndarray) -> None:
+        self.model, self.errors = model, errors
 
-    def cut(self, crop: Crop, factor: float) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """Frames of the crop at `factor` times the errors, the place of zero, and where nothing is coded."""
+    def spacing(self, dtype: np.dtype, errors: np.ndarray | None = None) -> int:
+        """Fine units to a lattice step."""
+        return FINE if dtype.kind == "f" else 2 * int((self.errors if errors is None else errors)[0]) + 1
+
+    def cut(self, crop: Crop, factor: float) -> Cut:
+        """The crop at `factor` times the errors; of integers at the errors themselves."""
         values, shape = crop.values, crop.values.shape
-        whole = self.dtype.kind != "f"
+        errors = self.errors if crop.errors is None else crop.errors
+        whole = values.dtype.kind != "f"
         missing = None if whole else ~np.isfinite(values)
         if missing is not None and missing.any():
             values = fill_missing(values)
-        units = np.ones(shape[1]) if whole else 2.0 * self.errors * factor / FINE
+        units = np.ones(shape[1]) if whole else 2.0 * errors * factor / FINE
         base = self.model.centre(shape, crop.origin)
         base = np.rint(base) if whole else base
         reals = np.clip((values - base) / units.reshape(1, -1, 1, 1), -VALUE_LIMIT / 2, VALUE_LIMIT / 2)
@@ -127,7 +154,8 @@ class FineUnits:
         mask = None if missing is None or not missing.any() else missing
         if sites is not None and sites.any():
             mask = np.broadcast_to(sites, shape) if mask is None else mask | sites
-        return to_frames(reals), zero_frames(base, units, shape), None if mask is None else to_frames(mask)
+        places, spacing = zero_frames(base, units, shape), self.spacing(values.dtype, errors)
+        return Cut(to_frames(reals), places, None if mask is None else to_frames(mask), spacing)
 
 
 class Coder:
@@ -148,8 +176,8 @@ class Coder:
 
     def code(self, crop: Crop, factor: float, learn: bool) -> tuple[list[tuple[np.ndarray, np.ndarray]], list[PhaseSample]]:
         """(residuals, scale indices) of each phase, and, to learn from, its samples, at `factor` times the errors."""
-        spacing = self.lattice.spacing
-        reals, zero, mask = self.lattice.cut(crop, factor)
+        cut = self.lattice.cut(crop, factor)
+        reals, mask, spacing = cut.reals, cut.mask, cut.spacing
         pairs: list[tuple[np.ndarray, np.ndarray]] = []
         samples: list[PhaseSample] = []
         pending: list[tuple[Inputs, Seen]] = []
@@ -172,7 +200,7 @@ class Coder:
         values = np.zeros(reals.shape, np.int32)
         grid = base_grid(reals.shape)
         values[grid] = np.rint(reals[grid] / spacing) * spacing
-        run_phases(values, self.module.layout, spacing, predict, code, zero)
+        run_phases(values, self.module.layout, spacing, predict, code, cut.zero)
         return pairs, samples
 
 

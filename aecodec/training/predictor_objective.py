@@ -20,7 +20,7 @@ from aecodec.models.predictor import PredictorWeights, whole_weights
 from aecodec.models.predictor_fit import PredictorFitter
 from aecodec.models.predictor_network import OCTAVE, feature_count, network_graph, with_predictor
 from aecodec.phases import MAGNITUDE_UNIT, ZERO, PhaseLayout
-from aecodec.training.predictor_data import Coder, Crop, CropSource, FineUnits, Group, PhaseSample, Pool
+from aecodec.training.predictor_data import Coder, Crop, CropSource, FineUnits, Group, PhaseSample, Pool, Source
 from aecodec.training.predictor_network import NetworkShape, PredictorModule, Seen
 
 FIELD_SHAPE = NetworkShape(16, ((3, 3), (3, 3), (3, 3)))
@@ -69,8 +69,67 @@ def code_length(residual: Tensor, scale: Tensor) -> Tensor:
     return -torch.log2(mass.clamp(min=1e-6)) + 0.01 * (size - 40.0 * scale).clamp(min=0.0) / scale
 
 
-class PredictorObjective:
-    """Trains a network for `model`'s predictor. `operations`: multiplications of it for each value.
+class NetworkObjective:
+    """Trains a network beside linear predictors. `operations`: multiplications of it for each value.
+
+    `lattice`: of the crops, which `source` gives, and `held` has to be scored on. `tried`: linear weights; the network goes on from
+    what is best of them.
+    """
+
+    def __init__(
+        self,
+        lattice: FineUnits,
+        source: Source,
+        held: Sequence[Crop],
+        layout: PhaseLayout,
+        spacing: int,
+        tried: Sequence[PredictorWeights],
+        shape: NetworkShape,
+        settings: PredictorSettings,
+    ) -> None:
+        self.lattice, self.source, self.held, self.layout, self.settings = lattice, source, held, layout, settings
+        self.shape, self.operations = shape, shape.operations(feature_count(layout))
+        coders = [Coder(lattice, PredictorModule(layout, whole_weights(weights), spacing, shape)) for weights in tried]
+        self.coder = min(coders, key=lambda each: self.score(each))
+        self.module = CodeLength(self.coder.module)
+        self.pool = Pool(self._make, settings.crops, settings.every)
+
+    def score(self, coder: Coder) -> float:
+        """Bits per value of the held-out crops."""
+        return coder.bits(self.held)
+
+    def _make(self, rng: np.random.Generator) -> list[PhaseSample]:
+        low, high = np.log(self.settings.bounds)
+        factor = float(np.exp(rng.uniform(low, high)))
+        return self.coder.code(self.source.draw(rng), factor, learn=True)[1]
+
+    def batch(self, rng: np.random.Generator) -> Any:
+        """Groups of values of a few phases."""
+        return self.pool.batch(rng)
+
+    def memory(self) -> dict[str, Tensor]:
+        """The pool that batches are drawn from."""
+        return self.pool.memory()
+
+    def recall(self, memory: dict[str, Tensor]) -> None:
+        """Take up a pool that was remembered."""
+        self.pool.recall(memory)
+
+    def validate(self) -> dict[str, float]:
+        """`score`: bits per value of the held-out samples."""
+        return {"score": self.score(self.coder)}
+
+    def freeze(self) -> None:
+        """Whole numbers from now on."""
+        self.coder.module.freeze()
+
+    def graph(self) -> bytes:
+        """predictor.onnx; frozen only."""
+        return network_graph(self.layout, self.coder.module.network())
+
+
+class PredictorObjective(NetworkObjective):
+    """Trains a network for `model`'s predictor.
 
     `train`, `held`: canonical arrays (steps, channels, rows, columns) as the model codes, to learn from and to be scored on;
     `errors`: the largest absolute error of each channel, for integers whole numbers. The score is estimated bits per value of
@@ -89,70 +148,40 @@ class PredictorObjective:
         base = model.manifest.predictor
         if base is None:
             raise ModelError("the model has no predictor to improve; fit one on more samples")
-        self.model, self.errors, self.settings = model, errors, settings or PredictorSettings()
-        self.source = CropSource(train, base.reach)
+        self.model, settings = model, settings or PredictorSettings()
+        source = CropSource(train, base.reach)
         if not any(array.size for array in held):
             raise ModelError("nothing to validate on: the held-out samples hold no values")
-        self.held = [crop for array in held for crop in _held_crops(array)]
-        self.layout = network_layout(base)
-        dtype = self.source.arrays[0].dtype
-        series = all(array.shape[2] == 1 for array in self.source.arrays)
-        shape = self.settings.shape or (SERIES_SHAPE if series else FIELD_SHAPE)
-        self.shape, self.operations = shape, shape.operations(feature_count(self.layout))
-        self.lattice = FineUnits(model, errors, dtype)
+        crops = [crop for array in held for crop in held_crops(array)]
+        series = all(array.shape[2] == 1 for array in source.arrays)
+        shape = settings.shape or (SERIES_SHAPE if series else FIELD_SHAPE)
+        lattice, layout = FineUnits(model, errors), network_layout(base)
+        spacing = lattice.spacing(source.arrays[0].dtype)
+        tried = self._linear(base, layout, lattice, spacing, source, np.random.default_rng(seed))
+        super().__init__(lattice, source, crops, layout, spacing, tried, shape, settings)
 
-        def coder(weights: PredictorWeights) -> Coder:
-            return Coder(self.lattice, PredictorModule(self.layout, whole_weights(weights), self.lattice.spacing, shape))
-
-        tried = [coder(weights) for weights in self._linear(base, np.random.default_rng(seed))]
-        self.coder = min(tried, key=lambda each: each.bits(self.held))
-        self.module = CodeLength(self.coder.module)
-        self.pool = Pool(self._make, self.settings.crops, self.settings.every)
-
-    def _linear(self, base: PhaseLayout, rng: np.random.Generator) -> list[PredictorWeights]:
+    @staticmethod
+    def _linear(
+        base: PhaseLayout, layout: PhaseLayout, lattice: FineUnits, spacing: int, source: Source, rng: np.random.Generator
+    ) -> list[PredictorWeights]:
         """Linear predictors without and with offsets, with weights of 0 for what they do not see."""
         fitters = [PredictorFitter(replace(base, offsets=offsets), _FIT_ROWS) for offsets in (False, True)]
         # Of each shape all at once, since the scale is that of the last that was fitted; the most frequent last.
         shapes: dict[tuple[int, ...], list[tuple[np.ndarray, np.ndarray]]] = {}
         for _ in range(_FIT_CROPS):
-            reals, _, mask = self.lattice.cut(self.source.draw(rng, usual=True), 1.0)
-            shapes.setdefault(reals.shape, []).append((reals, np.zeros(reals.shape, bool) if mask is None else mask))
+            cut = lattice.cut(source.draw(rng, usual=True), 1.0)
+            mask = np.zeros(cut.reals.shape, bool) if cut.mask is None else cut.mask
+            shapes.setdefault(cut.reals.shape, []).append((cut.reals, mask))
         for found in sorted(shapes.values(), key=len):
             reals, mask = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
             for fitter in fitters:
-                fitter.fit(reals, self.lattice.spacing, mask)
-        return [_padded(fitter.weights, fitter.layout, self.layout) for fitter in fitters]
-
-    def _make(self, rng: np.random.Generator) -> list[PhaseSample]:
-        low, high = np.log(self.settings.bounds)
-        factor = 1.0 if self.lattice.dtype.kind != "f" else float(np.exp(rng.uniform(low, high)))
-        return self.coder.code(self.source.draw(rng), factor, learn=True)[1]
-
-    def batch(self, rng: np.random.Generator) -> Any:
-        """Groups of values of a few phases."""
-        return self.pool.batch(rng)
-
-    def memory(self) -> dict[str, Tensor]:
-        """The pool that batches are drawn from."""
-        return self.pool.memory()
-
-    def recall(self, memory: dict[str, Tensor]) -> None:
-        """Take up a pool that was remembered."""
-        self.pool.recall(memory)
-
-    def validate(self) -> dict[str, float]:
-        """`score`: bits per value of the held-out samples."""
-        return {"score": self.coder.bits(self.held)}
-
-    def freeze(self) -> None:
-        """Whole numbers from now on."""
-        self.coder.module.freeze()
+                fitter.fit(reals, spacing, mask)
+        return [padded(fitter.weights, fitter.layout, layout) for fitter in fitters]
 
     def export(self) -> Bundle:
         """The model with the network for its predictor, proven exact, sealed."""
-        graph = network_graph(self.layout, self.coder.module.network())
-        about = {"predictor": "network", "bits_per_value": round(self.coder.bits(self.held), 4)}
-        return with_predictor(self.model.bundle, self.layout, graph, "linear + predictor network", about)
+        about = {"predictor": "network", "bits_per_value": round(self.score(self.coder), 4)}
+        return with_predictor(self.model.bundle, self.layout, self.graph(), "linear + predictor network", about)
 
 
 def network_layout(base: PhaseLayout) -> PhaseLayout:
@@ -161,7 +190,7 @@ def network_layout(base: PhaseLayout) -> PhaseLayout:
     return replace(base, sources=sources, offsets=True)
 
 
-def _held_crops(array: np.ndarray) -> list[Crop]:
+def held_crops(array: np.ndarray) -> list[Crop]:
     """All of an array, or, of a large one, its middle steps."""
     if not array.size:
         return []
@@ -170,7 +199,7 @@ def _held_crops(array: np.ndarray) -> list[Crop]:
     return [Crop(np.asarray(array[first : first + most]), (0, 0))]
 
 
-def _padded(weights: PredictorWeights, layout: PhaseLayout, wider: PhaseLayout) -> PredictorWeights:
+def padded(weights: PredictorWeights, layout: PhaseLayout, wider: PhaseLayout) -> PredictorWeights:
     """The same predictor for a layout that shows more."""
     each = 1 + layout.offsets
     planes = [0, 1]
