@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aecodec.canonical import fill_missing
-from aecodec.codec.grouping import put_symbols, take_symbols
+from aecodec.codec.grouping import put_all, put_symbols, take_all, take_symbols
 from aecodec.codec.model import Model, Origin
 from aecodec.codec.sections import (
     apply_exceptions,
@@ -21,6 +21,7 @@ from aecodec.codec.sections import (
     non_finite_classes,
     put_back,
 )
+from aecodec.compiled.path import compiled_serves
 from aecodec.errors import FormatError, ModelError
 from aecodec.lattice import from_lattice, lattice_steps, lorenzo_residual, lorenzo_restore, peaks, within_bound
 from aecodec.packing.contexts import decode_residual, encode_residual
@@ -129,6 +130,9 @@ def _code_phases(
     grid = base_grid(frames_shape(fine.shape))
     coarse = np.rint(reals[grid] / spacing).astype(np.int32)
     found[grid] = coarse * np.int32(spacing)
+    if model.linear is not None and compiled_serves(found.shape, layout):
+        put_all(groups, found, layout, spacing, model.linear, reals, dead_zone, free)
+        return coarse, from_frames(found, fine.shape)
     inverse = 1.0 / spacing
 
     def code(phase: Phase, mean: np.ndarray, index: np.ndarray) -> np.ndarray:
@@ -200,7 +204,10 @@ def decode_predicted(
         residual[wanted] = take_symbols(grouped, index[wanted])
         return residual
 
-    run_phases(found, layout, lattice.spacing, model.predict, code, zero_frames(base, lattice.units, shape))
+    if model.linear is not None and compiled_serves(found.shape, layout):
+        take_all(grouped, found, layout, lattice.spacing, model.linear, free)
+    else:
+        run_phases(found, layout, lattice.spacing, model.predict, code, zero_frames(base, lattice.units, shape))
     grouped.end()
     section.end()
     array = _restore(from_frames(found, shape), lattice, dtype, base, sites)

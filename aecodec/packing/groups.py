@@ -90,8 +90,23 @@ class GroupedSymbols:
         self._used[index] = start + count
         symbols = self._groups[index][start : start + count]
         if symbols.size != count:
-            raise FormatError(f"scale index {index} has {self._groups[index].size} symbols, {start + count} are needed")
+            raise self.too_few(index, start + count)
         return symbols
+
+    def joined(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """All symbols by rising index, int32, and where those of each index that are left begin and end, int64 (INDICES,)."""
+        ends = np.cumsum([group.size for group in self._groups], dtype=np.int64)
+        begins = ends - [group.size - used for group, used in zip(self._groups, self._used, strict=True)]
+        return np.concatenate(self._groups, dtype=np.int32), begins, ends
+
+    def leave(self, left: np.ndarray) -> None:
+        """Of each index so many are left: others were taken from `joined`."""
+        self._used = [group.size - int(rest) for group, rest in zip(self._groups, left, strict=True)]
+
+    def too_few(self, index: int, needed: int | None = None) -> FormatError:
+        """What to raise where the symbols of an index do not suffice: by default, where one more is needed."""
+        size = self._groups[index].size
+        return FormatError(f"scale index {index} has {size} symbols, {size + 1 if needed is None else needed} are needed")
 
     def end(self) -> None:
         """Refuse symbols that nobody took."""
