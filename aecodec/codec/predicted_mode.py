@@ -65,7 +65,7 @@ class Predicted:
         """The chunk's body."""
         out = bytearray(self.body)
         out.append(self.base_axes)
-        put_section(out, encode_residual(self.base, _BASE_CELL, thorough))
+        put_section(out, encode_residual(self.base, _BASE_CELL if thorough else 0, thorough))
         put_section(out, encode_groups(self.groups, thorough))
         return bytes(out) + self.tail
 

@@ -176,6 +176,10 @@ static int fail(const char *what) {
 }
 
 static int check_geometry(const Geometry *g) {
+    const int64_t most = 1 << 30; /* so that no product below overflows */
+    if (g->lines > most || g->count > most || g->known_lines > most || g->known_count > most || g->extent > most ||
+        g->first > most || g->next_line > most || g->next > most)
+        return fail("a plane is too large");
     int64_t known = g->across ? g->known_lines : g->known_count, between = g->across ? g->lines : g->count;
     if (g->lines < 1 || g->count < 1 || g->across < 0 || g->across > 1 || g->known_count < 1 || known < between ||
         known > between + 1 || (g->across ? g->known_count != g->count : g->known_lines != g->lines))

@@ -120,13 +120,14 @@ static inline void find_middle(const int32_t *plane, const Geometry *g, int64_t 
     halve(first, second, out, g->count);
 }
 
-/* Inputs of line a, (P, count), before they are shifted and clipped; those of absent sources are left as they are. */
-static void gather(const Grids *grids, const int64_t *places, const Geometry *g, int64_t a, const Scratch *s) {
+/* Point `inputs` at the P inputs of line a, before they are shifted and clipped; NULL for those of absent sources. */
+static void gather(const Grids *grids, const int64_t *places, const Geometry *g, int64_t a, const Scratch *s, const int32_t **inputs) {
     int64_t n = g->count, known = g->known_lines * g->known_count;
     int32_t *raw = s->raw;
     const int32_t *here = s->middle + a * n, *first, *second;
     find_ends(grids->values + places[0] * known, g, a, s, &first, &second);
     subtract(first, second, raw, n);
+    *inputs++ = raw;
     raw += n;
     if (g->across) {
         subtract(here, here + 1, raw, n - 1);
@@ -136,27 +137,31 @@ static void gather(const Grids *grids, const int64_t *places, const Geometry *g,
     } else {
         memset(raw, 0, (size_t)n * 4);
     }
-    for (int64_t k = 1; k <= g->sources; k++, raw += g->offsets * n) {
+    *inputs++ = raw;
+    for (int64_t k = 1; k <= g->sources; k++) {
+        int is_there = places[k] >= 0;
+        *inputs++ = is_there ? grids->details + (places[k] * g->lines + a) * n : NULL;
+        if (!g->offsets) continue;
         raw += n;
-        if (places[k] < 0) continue;
-        memcpy(raw, grids->details + (places[k] * g->lines + a) * n, (size_t)n * 4);
-        if (g->offsets) {
+        if (is_there) {
             find_middle(grids->values + places[k] * known, g, a, s, s->expected);
-            subtract(here, s->expected, raw + n, n);
+            subtract(here, s->expected, raw, n);
         }
+        *inputs++ = is_there ? raw : NULL;
     }
-    find_middle(grids->sizes + places[0] * known, g, a, s, raw + n);
+    raw += n;
+    find_middle(grids->sizes + places[0] * known, g, a, s, raw);
+    *inputs = raw;
 }
 
 /* Bits to drop so that usual inputs stay within the limit. */
 static int find_shift(const Grids *grids, const int64_t *places, const Geometry *g, const Scratch *s) {
     int64_t totals[MOST_PLANES] = {0}, most = 0, n = g->count, planes = plane_count(g);
+    const int32_t *inputs[MOST_PLANES];
     for (int64_t a = 0; a < g->lines; a += 4) {
-        gather(grids, places, g, a, s);
-        for (int64_t p = 0; p < planes - 1; p++) {
-            const int32_t *raw = s->raw + p * n;
-            for (int64_t i = 0; i < n; i += 4) totals[p] += wrap_abs(raw[i]);
-        }
+        gather(grids, places, g, a, s, inputs);
+        for (int64_t p = 0; p < planes - 1; p++)
+            for (int64_t i = 0; inputs[p] && i < n; i += 4) totals[p] += wrap_abs(inputs[p][i]);
     }
     for (int64_t p = 0; p < planes - 1; p++) most = totals[p] > most ? totals[p] : most;
     most = most * ROOM / (((g->lines + 3) / 4) * ((n + 3) / 4));
@@ -244,20 +249,20 @@ static int find_active(const Geometry *g, const Weights *w, const int64_t *place
 static void predict_plane(const Grids *grids, const int64_t *places, const Geometry *g, const Weights *w, const Scratch *s) {
     int64_t n = g->count, line = n + 2, planes = plane_count(g), known = g->known_lines * g->known_count;
     int active[MOST_PLANES], actives = find_active(g, w, places, active);
-    memset(s->raw, 0, (size_t)(planes * n) * 4);
+    const int32_t *inputs[MOST_PLANES];
     for (int64_t a = 0; a < g->lines; a++) find_middle(grids->values + places[0] * known, g, a, s, s->middle + a * n);
     int shift = find_shift(grids, places, g, s);
     for (int64_t a = 0; a <= g->lines; a++) {
         if (a < g->lines) {
             float *ring = s->ring + a % 3 * planes * line + 1, *box = s->box + a % 3 * line + 1, *own = s->own + a % 3 * line;
-            gather(grids, places, g, a, s);
+            gather(grids, places, g, a, s, inputs);
             memset(box, 0, (size_t)n * 4);
             memset(own, 0, (size_t)n * 4);
             for (int64_t p = 0; p < planes; p++) {
-                if (w->around[p] != 0 || w->near[p] != 0)
-                    load(s->raw + p * n, shift, w->around[p], w->near[p], ring + p * line, box, own, n);
-                else
-                    load_unweighted(s->raw + p * n, shift, ring + p * line, n);
+                if (inputs[p] && (w->around[p] != 0 || w->near[p] != 0))
+                    load(inputs[p], shift, w->around[p], w->near[p], ring + p * line, box, own, n);
+                else if (inputs[p])
+                    load_unweighted(inputs[p], shift, ring + p * line, n);
             }
         }
         if (!a) continue;

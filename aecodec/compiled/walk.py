@@ -32,6 +32,7 @@ from aecodec.phases import (
 )
 
 _TABLE = scale_index(np.maximum(np.arange(LARGEST_MAGNITUDE + 1), 0.5) / MAGNITUDE_UNIT)
+_LARGEST_PLANE = 1 << 30  # as in _kernels.c
 _NOTHING = np.zeros(0, np.int32)
 
 
@@ -64,7 +65,7 @@ class Step:
 
 def serves(shape: Shape5, layout: PhaseLayout) -> bool:
     """True if the compiled functions have all that the layout asks for."""
-    return shape[0] == 1 and ZERO not in layout.sources
+    return shape[0] == 1 and shape[ROWS] * shape[COLUMNS] <= _LARGEST_PLANE and ZERO not in layout.sources
 
 
 def steps(values: np.ndarray, layout: PhaseLayout, predictor: LinearPredictor, spacing: int) -> Iterator[Step]:

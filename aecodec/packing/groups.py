@@ -4,6 +4,7 @@ Layout: varint number of streams; for each the varint count of indices it covers
 the streams.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,6 +18,7 @@ _BINS = 256
 _SAMPLE = 1 << 15
 _STREAM_BITS = 140.0
 _SYMBOL_BITS = 4.0
+_WITHIN = np.concatenate([np.zeros(_BINS), np.arange(_BINS, _BINS + 32) - (_BINS - 8.0) - 1])  # bits that a bin leaves open
 
 
 def histogram(zigzagged: np.ndarray) -> np.ndarray:
@@ -33,14 +35,12 @@ def histogram(zigzagged: np.ndarray) -> np.ndarray:
 
 def histogram_bits(counts: np.ndarray) -> float:
     """Estimated size of a stream with this histogram, its tree and framing included."""
-    total = counts.sum()
+    total = float(counts.sum())
     if total == 0 or counts[0] == total:
         return 24.0
-    used = np.flatnonzero(counts)
-    seen = counts[used]
-    octaves = np.maximum(used - (_BINS - 8), 0)
-    within = float((seen * np.where(used >= _BINS, octaves - 1, 0)).sum())
-    return float((seen * (np.log2(total) - np.log2(seen))).sum()) + within + _SYMBOL_BITS * used.size + _STREAM_BITS
+    used = np.count_nonzero(counts)
+    entropy = total * math.log2(total) - float(counts.dot(np.log2(np.maximum(counts, 1.0))))
+    return entropy + float(counts.dot(_WITHIN)) + _SYMBOL_BITS * used + _STREAM_BITS
 
 
 def encode_groups(groups: Sequence[list[np.ndarray]], thorough: bool) -> bytes:
