@@ -130,7 +130,7 @@ def _code_phases(
     grid = base_grid(frames_shape(fine.shape))
     coarse = np.rint(reals[grid] / spacing).astype(np.int32)
     found[grid] = coarse * np.int32(spacing)
-    if model.linear is not None and compiled_serves(found.shape, layout):
+    if model.linear is not None and compiled_serves(frames_shape(fine.shape), layout):
         put_all(groups, found, layout, spacing, model.linear, reals, dead_zone, free)
         return coarse, from_frames(found, fine.shape)
     inverse = 1.0 / spacing
@@ -204,7 +204,7 @@ def decode_predicted(
         residual[wanted] = take_symbols(grouped, index[wanted])
         return residual
 
-    if model.linear is not None and compiled_serves(found.shape, layout):
+    if model.linear is not None and compiled_serves(frames_shape(shape), layout):
         take_all(grouped, found, layout, lattice.spacing, model.linear, free)
     else:
         run_phases(found, layout, lattice.spacing, model.predict, code, zero_frames(base, lattice.units, shape))

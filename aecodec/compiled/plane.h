@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#if defined(__GNUC__) && defined(__x86_64__) && defined(__linux__) && !defined(__AVX2__)
+#if defined(__GLIBC__) && defined(__x86_64__) && !defined(__AVX2__) && !defined(__clang__) && __GNUC__ >= 12
 #define FOR_EACH_CPU __attribute__((target_clones("arch=x86-64-v3", "default"))) /* chosen when the module is loaded */
 #else
 #define FOR_EACH_CPU
