@@ -24,6 +24,8 @@ from peers import rounded, worst_error
 from report import PACKAGES, environment
 from timing import Times, speed_ratio
 
+from aecodec.compiled.kernels import kernels
+
 SETS = ("navy_winds_uv", "glosea4_ens", "fmi_20160928")
 VALUES = 22_000_000
 SLOW_SECONDS, SLOW_RUNS = 5.0, 3  # rounds of a row of aecodec that takes longer
@@ -200,6 +202,7 @@ def main() -> None:
     path = options.csv or Path("speed-quick.csv" if options.quick else Path(__file__).with_suffix(".csv"))
     header = [
         *environment((*PACKAGES, "blosc2")),
+        f"aecodec's compiled phases: {'there' if kernels is not None else 'not built, numpy and ONNX Runtime instead'}",
         f"environment: {', '.join(f'{name}=1' for name in one_thread.VARIABLES)}",
         f"medians of {options.runs} rounds, codecs in turn in one process; ratios to SZ3: medians of pairs run side by side",
         f"rows of aecodec that take over {SLOW_SECONDS:g} s a call: {SLOW_RUNS} rounds at most",

@@ -49,7 +49,8 @@ class Effort:
 
     def for_glance(self) -> "Effort":
         """The effort for a first look at what is likely to come out too large."""
-        return replace(self, multiples=self.multiples[1::2], sample_values=self.sample_values // 2)
+        middle = len(self.multiples) // 2
+        return replace(self, multiples=self.multiples[middle : middle + 1], cells=(64,), sample_values=self.sample_values // 8)
 
 
 _IN_PLANE = (0, COLUMNS_AXIS, ROWS_AXIS | COLUMNS_AXIS, STEPS_AXIS)  # what fast_lattice.py takes in one pass

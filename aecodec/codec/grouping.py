@@ -1,9 +1,12 @@
-"""Symbols into groups by scale index, and out of them, in coding order."""
+"""Symbols into groups by scale index, and out of them, in coding order: of one phase at a time, or compiled, of all."""
 
 import numpy as np
 
+from aecodec.compiled.path import decode_phases, encode_phases
+from aecodec.models.linear_predictor import LinearPredictor
 from aecodec.packing.groups import GroupedSymbols
 from aecodec.packing.scale import INDICES
+from aecodec.phases import PhaseLayout
 from aecodec.workers import ALONE, Workers
 
 _RANGE = 1 << 17  # symbols that are sorted at once
@@ -78,3 +81,35 @@ def _ranges(size: int) -> list[slice]:
 
 def _filled(counts: np.ndarray) -> list[int]:
     return list(np.flatnonzero(counts).tolist())
+
+
+def put_phases(
+    groups: list[list[np.ndarray]],
+    values: np.ndarray,
+    layout: PhaseLayout,
+    spacing: int,
+    predictor: LinearPredictor,
+    reals: np.ndarray,
+    dead_zone: float,
+    free: np.ndarray | None,
+) -> None:
+    """Code `reals` by compiled functions, as `encode_phases` does, into `groups`."""
+    symbols, ends = encode_phases(values, layout, spacing, predictor, reals, dead_zone, free)
+    for group, part in zip(groups, np.split(symbols, ends[:-1]), strict=True):
+        if part.size:
+            group.append(part)
+
+
+def take_phases(
+    grouped: GroupedSymbols,
+    values: np.ndarray,
+    layout: PhaseLayout,
+    spacing: int,
+    predictor: LinearPredictor,
+    free: np.ndarray | None,
+) -> None:
+    """Fill `values` by compiled functions, as `decode_phases` does, from `grouped`."""
+    symbols, used, ends = grouped.joined()
+    if not decode_phases(values, layout, spacing, predictor, symbols, used, ends, free):
+        raise grouped.too_few(int(np.argmax(used >= ends)))
+    grouped.leave(ends - used)

@@ -17,6 +17,7 @@ from aecodec.limits import DEFAULT_LIMITS, Limits
 from aecodec.models.bundle import Bundle
 from aecodec.models.exact import prove_exact
 from aecodec.models.graph_check import SizedGraph, check_coder, size_predictor
+from aecodec.models.linear_predictor import LinearPredictor, linear_predictor
 from aecodec.models.manifest import Manifest
 from aecodec.models.predictor_check import check_predictor
 from aecodec.models.registry import is_shipped
@@ -39,7 +40,7 @@ class Model:
     """
 
     def __init__(self, bundle: Bundle, provider: str = "auto", threads: int = 1, limits: Limits = DEFAULT_LIMITS) -> None:
-        self.bundle = bundle
+        self.bundle, self._provider = bundle, provider
         bundle.check_sealed()
         manifest, latents = bundle.manifest, (bundle.manifest.latents,)
 
@@ -157,6 +158,14 @@ class Model:
                 np.multiply(tiling.join(decoded), factor, out=part)
                 part += centre
         return x_hat
+
+    @cached_property
+    def linear(self) -> LinearPredictor | None:
+        """The predictor's weights if it is a linear one; None too where all graphs are to be run by the reference executor."""
+        graph, layout = self.bundle.predictor, self.manifest.predictor
+        if graph is None or layout is None or self._provider == "reference":
+            return None
+        return linear_predictor(graph, layout)
 
     def predict(self, inputs: Inputs, phase: Phase) -> np.ndarray:
         """Means and expected magnitudes of a phase, float32 (N, 2, lines, values)."""

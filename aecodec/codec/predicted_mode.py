@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aecodec.canonical import fill_missing
-from aecodec.codec.grouping import put_symbols, take_symbols
+from aecodec.codec.grouping import put_phases, put_symbols, take_phases, take_symbols
 from aecodec.codec.model import Model, Origin
 from aecodec.codec.sections import (
     apply_exceptions,
@@ -21,6 +21,7 @@ from aecodec.codec.sections import (
     non_finite_classes,
     put_back,
 )
+from aecodec.compiled.path import compiled_serves
 from aecodec.errors import FormatError, ModelError
 from aecodec.lattice import from_lattice, lattice_steps, lorenzo_residual, lorenzo_restore, peaks, within_bound
 from aecodec.packing.contexts import decode_residual, encode_residual
@@ -64,7 +65,7 @@ class Predicted:
         """The chunk's body."""
         out = bytearray(self.body)
         out.append(self.base_axes)
-        put_section(out, encode_residual(self.base, _BASE_CELL, thorough))
+        put_section(out, encode_residual(self.base, _BASE_CELL if thorough else 0, thorough))
         put_section(out, encode_groups(self.groups, thorough))
         return bytes(out) + self.tail
 
@@ -129,6 +130,9 @@ def _code_phases(
     grid = base_grid(frames_shape(fine.shape))
     coarse = np.rint(reals[grid] / spacing).astype(np.int32)
     found[grid] = coarse * np.int32(spacing)
+    if model.linear is not None and compiled_serves(frames_shape(fine.shape), layout):
+        put_phases(groups, found, layout, spacing, model.linear, reals, dead_zone, free)
+        return coarse, from_frames(found, fine.shape)
     inverse = 1.0 / spacing
 
     def code(phase: Phase, mean: np.ndarray, index: np.ndarray) -> np.ndarray:
@@ -200,7 +204,10 @@ def decode_predicted(
         residual[wanted] = take_symbols(grouped, index[wanted])
         return residual
 
-    run_phases(found, layout, lattice.spacing, model.predict, code, zero_frames(base, lattice.units, shape))
+    if model.linear is not None and compiled_serves(frames_shape(shape), layout):
+        take_phases(grouped, found, layout, lattice.spacing, model.linear, free)
+    else:
+        run_phases(found, layout, lattice.spacing, model.predict, code, zero_frames(base, lattice.units, shape))
     grouped.end()
     section.end()
     array = _restore(from_frames(found, shape), lattice, dtype, base, sites)

@@ -62,7 +62,12 @@ def whole_weights(weights: PredictorWeights) -> WholeWeights:
 
 def predictor_graph(layout: PhaseLayout, weights: PredictorWeights) -> bytes:
     """predictor.onnx: the weights rounded to integers, as fine as 24 bits of sum allow."""
-    nodes, constants = linear_nodes(layout, whole_weights(weights))
+    return whole_graph(layout, whole_weights(weights))
+
+
+def whole_graph(layout: PhaseLayout, weights: WholeWeights) -> bytes:
+    """The same of weights that are whole numbers already."""
+    nodes, constants = linear_nodes(layout, weights)
     node = helper.make_node
     nodes += [
         node("Mul", ["mean_sum", "mean_unit"], ["mean_exact"]),

@@ -18,6 +18,7 @@ _SCARCE = 0.02  # more ridge where there are few values to a weight
 _ROUNDS = (1, 2)  # of the scale, after each solution for the mean
 _LEAST_SCALE = 0.03
 _MEAN_SCALE = 0.3
+_SLACK, _VANISHING = 1e-9, 1e-14
 
 
 class PredictorFitter:
@@ -92,11 +93,12 @@ class PredictorFitter:
         y = target.reshape(-1)[rows]
         features = _magnitudes(inputs, rows)
         scale = np.full(rows.size, 1.0)
+        scale_weights = np.zeros(features.shape[1])
         unit, said = (np.broadcast_to(each, target.shape).reshape(-1)[rows] for each in (spacing, down))
         for rounds in _ROUNDS:
             mean = self._solve(kind, x, y, 1.0 / (scale + _MEAN_SCALE))
             sizes = np.abs(np.rint((y - x @ mean) / unit)) * said
-            scale_weights = _positive(features, sizes, rounds)
+            scale_weights = _positive(features, sizes, rounds, scale_weights)
             scale = features @ scale_weights
         gram, right = self._normal(x, y, 1.0 / (scale + _MEAN_SCALE))
         before = self._grams.get(kind)
@@ -110,7 +112,7 @@ class PredictorFitter:
         weighted = x * weight[:, None].astype(np.float32)
         gram = (weighted.T @ weighted).astype(np.float64)
         ridge = (_RIDGE + _SCARCE * len(gram) / len(y)) * np.trace(gram) / len(gram) + 1e-9
-        return gram + ridge * np.eye(len(gram)), weighted.T.astype(np.float64) @ (y * weight)
+        return gram + ridge * np.eye(len(gram)), (weighted.T @ (y * weight).astype(np.float32)).astype(np.float64)
 
     def _solve(self, kind: int, x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
         gram, right = self._normal(x, y, weight)
@@ -163,40 +165,43 @@ def _box(maps: np.ndarray) -> np.ndarray:
     return np.asarray((lines[:, :, :-2] + lines[:, :, 1:-1] + lines[:, :, 2:]) / 9.0)
 
 
-def _positive(features: np.ndarray, target: np.ndarray, rounds: int) -> np.ndarray:
-    """Weights of 0 or more whose sum comes near `target` in relative terms."""
+def _positive(features: np.ndarray, target: np.ndarray, rounds: int, weights: np.ndarray) -> np.ndarray:
+    """Weights of 0 or more whose sum comes near `target` in relative terms; `weights`: others like these."""
     scale = np.full(len(target), target.mean() + _LEAST_SCALE)
-    weights = np.zeros(features.shape[1])
     for _ in range(rounds):
         weighted = features / (scale + _LEAST_SCALE)[:, None]
         gram = weighted.T @ weighted
         gram += (1e-6 * np.trace(gram) / len(gram) + 1e-12) * np.eye(len(gram))
-        weights = _non_negative(gram, weighted.T @ (target / (scale + _LEAST_SCALE)))
+        weights = _non_negative(gram, weighted.T @ (target / (scale + _LEAST_SCALE)), weights)
         scale = features @ weights
     return weights
 
 
-def _non_negative(gram: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """The w >= 0 that minimises w' gram w / 2 - right' w, by an active set."""
-    weights = np.zeros(len(right))
-    active = np.zeros(len(right), bool)
-    for _ in range(2 * len(right)):
-        gradient = np.where(active, -np.inf, right - gram @ weights)
-        best = int(np.argmax(gradient))
-        if not gradient[best] > 1e-9 * abs(right).max():
-            break
-        active[best] = True
-        while True:
-            found = np.zeros(len(right))
-            found[active] = np.linalg.solve(gram[np.ix_(active, active)], right[active])
-            falling = active & (found <= 0)
-            if not falling.any():
+def _non_negative(gram: np.ndarray, right: np.ndarray, guess: np.ndarray | None = None) -> np.ndarray:
+    """The w >= 0 that minimises w' gram w / 2 - right' w, by an active set; `guess`, w >= 0, is where it begins, or 0."""
+    weights = np.zeros(len(right)) if guess is None else guess
+    active = weights > 0
+    for turn in range(2 * len(right)):
+        if turn or not active.any():
+            gradient = np.where(active, -np.inf, right - gram @ weights)
+            best = int(np.argmax(gradient))
+            if not gradient[best] > _SLACK * abs(right).max():
                 break
-            part = (weights[falling] / (weights[falling] - found[falling] + 1e-300)).min()
-            weights = weights + part * (found - weights)
-            active &= weights > 1e-14
-            weights[~active] = 0.0
-            if not active.any():
-                return weights
-        weights = found
+            active[best] = True
+        weights, active = _descend(gram, right, weights, active)
     return weights
+
+
+def _descend(gram: np.ndarray, right: np.ndarray, weights: np.ndarray, active: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The minimum over the active weights as far as they stay positive; those that would not are no longer active."""
+    while active.any():
+        found = np.zeros(len(right))
+        found[active] = np.linalg.solve(gram[np.ix_(active, active)], right[active])
+        falling = active & (found <= 0)
+        if not falling.any():
+            return found, active
+        part = (weights[falling] / (weights[falling] - found[falling] + 1e-300)).min()
+        weights = weights + part * (found - weights)
+        active = active & (weights > _VANISHING)
+        weights[~active] = 0.0
+    return weights, active

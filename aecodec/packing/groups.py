@@ -19,6 +19,7 @@ _SAMPLE = 1 << 15
 _STREAM_BITS = 140.0
 _SYMBOL_BITS = 4.0
 _JOIN_BITS = 16.0  # what two streams take for being two
+_WITHIN = np.concatenate([np.zeros(_BINS), np.arange(_BINS, _BINS + 32) - (_BINS - 8.0) - 1])  # bits that a bin leaves open
 
 
 def histogram(zigzagged: np.ndarray) -> np.ndarray:
@@ -35,12 +36,9 @@ def histogram(zigzagged: np.ndarray) -> np.ndarray:
 
 def histogram_bits(counts: np.ndarray) -> np.ndarray:
     """Estimated sizes of streams with such histograms (..., bins), their trees and framing included."""
-    total = counts.sum(axis=-1)
-    used = counts > 0
-    octaves = np.maximum(np.arange(counts.shape[-1]) - (_BINS - 7), 0) * (np.arange(counts.shape[-1]) >= _BINS)
-    logs = np.log2(counts, where=used, out=np.zeros_like(counts))
-    entropy = total * np.log2(np.maximum(total, 1.0)) - (counts * logs).sum(axis=-1)
-    found = entropy + counts @ octaves + _SYMBOL_BITS * used.sum(axis=-1) + _STREAM_BITS
+    total, used = counts.sum(axis=-1), np.count_nonzero(counts, axis=-1)
+    entropy = total * np.log2(np.maximum(total, 1.0)) - (counts * np.log2(np.maximum(counts, 1.0))).sum(axis=-1)
+    found = entropy + counts @ _WITHIN + _SYMBOL_BITS * used + _STREAM_BITS
     return np.where(counts[..., 0] == total, 24.0, found)
 
 
@@ -99,8 +97,23 @@ class GroupedSymbols:
         self._used[index] = start + count
         symbols = self._groups[index][start : start + count]
         if symbols.size != count:
-            raise FormatError(f"scale index {index} has {self._groups[index].size} symbols, {start + count} are needed")
+            raise self.too_few(index, start + count)
         return symbols
+
+    def joined(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """All symbols by rising index, int32, and where those of each index that are left begin and end, int64 (INDICES,)."""
+        ends = np.cumsum([group.size for group in self._groups], dtype=np.int64)
+        begins = ends - [group.size - used for group, used in zip(self._groups, self._used, strict=True)]
+        return np.concatenate(self._groups, dtype=np.int32), begins, ends
+
+    def leave(self, left: np.ndarray) -> None:
+        """Of each index so many are left: others were taken from `joined`."""
+        self._used = [group.size - int(rest) for group, rest in zip(self._groups, left, strict=True)]
+
+    def too_few(self, index: int, needed: int | None = None) -> FormatError:
+        """What to raise where the symbols of an index do not suffice: by default, where one more is needed."""
+        size = self._groups[index].size
+        return FormatError(f"scale index {index} has {size} symbols, {size + 1 if needed is None else needed} are needed")
 
     def end(self) -> None:
         """Refuse symbols that nobody took."""

@@ -1,0 +1,57 @@
+"""Coding and decoding the phases of an array by compiled functions, to the same bits as prediction.py with the model's graph."""
+
+import numpy as np
+
+from aecodec.compiled.kernels import kernels
+from aecodec.compiled.walk import serves, steps
+from aecodec.models.linear_predictor import LinearPredictor
+from aecodec.packing.scale import INDICES
+from aecodec.phases import PhaseLayout, Shape5
+
+_NONE = np.zeros(0, bool)
+
+
+def compiled_serves(shape: Shape5, layout: PhaseLayout) -> bool:
+    """True if `decode_phases` and `encode_phases` can be called."""
+    return kernels is not None and serves(shape, layout)
+
+
+def decode_phases(
+    values: np.ndarray,
+    layout: PhaseLayout,
+    spacing: int,
+    predictor: LinearPredictor,
+    symbols: np.ndarray,
+    used: np.ndarray,
+    ends: np.ndarray,
+    free: np.ndarray | None,
+) -> bool:
+    """Fill `values`, int32 (1, frames, channels, rows, columns), contiguous, of which only the base grid is known.
+
+    `symbols`: int32, those of scale index i from `used`[i], which is moved on, to `ends`[i]; False if they do not suffice.
+    """
+    assert kernels is not None
+    flat = _NONE if free is None else np.ascontiguousarray(free)
+    decode = kernels.decode_phase
+    return all(decode(*step.arguments(flat), symbols, used, ends) for step in steps(values, layout, predictor, spacing))
+
+
+def encode_phases(
+    values: np.ndarray,
+    layout: PhaseLayout,
+    spacing: int,
+    predictor: LinearPredictor,
+    reals: np.ndarray,
+    dead_zone: float,
+    free: np.ndarray | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fill `values` likewise, as a decoder will, near float64 `reals`. Returns the symbols by index, and where each index's end."""
+    assert kernels is not None
+    flat = _NONE if free is None else np.ascontiguousarray(free)
+    exact = np.ascontiguousarray(reals)
+    symbols, indices, done = np.empty(values.size, np.int32), np.empty(values.size, np.uint8), 0
+    for step in steps(values, layout, predictor, spacing):
+        done = kernels.encode_phase(*step.arguments(flat), exact, symbols, indices, dead_zone, done)
+    ordered, ends = np.empty(done, np.int32), np.empty(INDICES, np.int64)
+    kernels.sort_by_index(symbols[:done], indices[:done], ordered, ends)
+    return ordered, ends

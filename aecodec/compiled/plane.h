@@ -1,0 +1,283 @@
+/* What a linear predictor says of one plane of a phase, line by line in cache: means, and indices of the scale expected.
+ *
+ * A plane is walked along memory, whether the phase's own lines run along it or across it: a line is one of memory here.
+ * FORMAT.md, 4.10, is normative; phase_inputs.py and the model's graph do the same in numpy and ONNX Runtime. All sums of floats
+ * are of whole numbers below 2**24 (models/predictor.py), so neither their order nor fused operations change them.
+ */
+#ifndef AECODEC_PLANE_H
+#define AECODEC_PLANE_H
+
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__GLIBC__) && defined(__x86_64__) && !defined(__AVX2__) && !defined(__clang__) && __GNUC__ >= 12
+#define FOR_EACH_CPU __attribute__((target_clones("arch=x86-64-v3", "default"))) /* chosen when the module is loaded */
+#else
+#define FOR_EACH_CPU
+#endif
+#if defined(__GNUC__)
+#define LOOP FOR_EACH_CPU static __attribute__((noinline)) /* on their own, loops are vectorised */
+#else
+#define LOOP static
+#define restrict __restrict
+#endif
+
+enum { INPUT_LIMIT = 4095, LIMIT_BITS = 12, ROOM = 16, LARGEST_MAGNITUDE = (1 << 14) - 1, INDICES = 48, SIZE_LIMIT = 1 << 20 };
+enum { MOST_SOURCES = 8, MOST_PLANES = 3 + 2 * MOST_SOURCES };
+
+/* int64 so that Python can hand it over as one array (walk.py); "known" is the grid before the phase. */
+typedef struct {
+    int64_t lines, count;             /* of a plane of this phase: lines of memory, and values of each */
+    int64_t known_lines, known_count; /* of the known grid */
+    int64_t across;                   /* 1 if the phase's lines run across memory's */
+    int64_t sources, offsets;         /* their number; 1 if they have offsets */
+    int64_t spacing, mean_bits, scale_bits;
+    int64_t extent, first, next_line, next; /* where the phase's values are in a plane of the array */
+} Geometry;
+
+/* Grids of all planes: fine units and magnitudes of residuals as known before; this phase's distances from midpoints. */
+typedef struct {
+    const int32_t *values, *sizes;
+    int32_t *details;
+} Grids;
+
+typedef struct {
+    const float *mean;          /* (P, 3, 3), in memory's orientation */
+    const float *near, *around; /* (P,): of magnitudes at the value, and summed over 3 x 3 */
+    float floor;
+    const uint8_t *table;       /* scale index of each magnitude */
+} Weights;
+
+/* Memory for one plane at a time. */
+typedef struct {
+    int32_t *middle, *means, *residual, *raw, *expected, *edge;
+    uint8_t *index;
+    float *ring, *box, *own, *total, *zeros;
+} Scratch;
+
+static inline int32_t wrap_add(int32_t a, int32_t b) { return (int32_t)((uint32_t)a + (uint32_t)b); }
+static inline int32_t wrap_sub(int32_t a, int32_t b) { return (int32_t)((uint32_t)a - (uint32_t)b); }
+static inline int32_t wrap_abs(int32_t a) { return a < 0 ? wrap_sub(0, a) : a; }
+
+static inline int64_t plane_count(const Geometry *g) { return 3 + (1 + g->offsets) * g->sources; }
+
+static void free_scratch(Scratch *s) {
+    free(s->middle), free(s->means), free(s->residual), free(s->raw), free(s->expected), free(s->edge), free(s->index);
+    free(s->ring), free(s->box), free(s->own), free(s->total), free(s->zeros);
+}
+
+static int make_scratch(Scratch *s, const Geometry *g) {
+    size_t plane = (size_t)(g->lines * g->count), line = (size_t)g->count + 2, planes = (size_t)plane_count(g);
+    s->middle = malloc(plane * 4);
+    s->means = malloc(plane * 4);
+    s->residual = malloc(plane * 4);
+    s->index = malloc(plane);
+    s->raw = calloc(planes * line, 4);
+    s->expected = calloc(line, 4);
+    s->edge = calloc(line, 4);
+    s->ring = calloc(3 * planes * line, 4);
+    s->box = calloc(3 * line, 4);
+    s->own = calloc(3 * line, 4);
+    s->total = calloc(line, 4);
+    s->zeros = calloc(line, 4);
+    if (s->middle && s->means && s->residual && s->index && s->raw && s->expected && s->edge && s->ring && s->box && s->own &&
+        s->total && s->zeros)
+        return 1;
+    free_scratch(s);
+    return 0;
+}
+
+LOOP void halve(const int32_t *restrict a, const int32_t *restrict b, int32_t *restrict out, int64_t n) {
+    for (int64_t i = 0; i < n; i++) out[i] = wrap_add(a[i], b[i]) >> 1;
+}
+
+LOOP void subtract(const int32_t *restrict a, const int32_t *restrict b, int32_t *restrict out, int64_t n) {
+    for (int64_t i = 0; i < n; i++) out[i] = wrap_sub(a[i], b[i]);
+}
+
+/* The known values on both sides of those between, of line a of one plane; the first again where there is none after. */
+static inline void find_ends(const int32_t *plane, const Geometry *g, int64_t a, const Scratch *s, const int32_t **first,
+                             const int32_t **second) {
+    if (g->across) {
+        *first = plane + a * g->known_count;
+        *second = plane + (a + 1 < g->known_lines ? a + 1 : a) * g->known_count;
+    } else if (g->known_count > g->count) {
+        *first = plane + a * g->known_count;
+        *second = *first + 1;
+    } else {
+        memcpy(s->edge, plane + a * g->known_count, (size_t)g->count * 4);
+        s->edge[g->count] = s->edge[g->count - 1];
+        *first = s->edge;
+        *second = s->edge + 1;
+    }
+}
+
+static inline void find_middle(const int32_t *plane, const Geometry *g, int64_t a, const Scratch *s, int32_t *out) {
+    const int32_t *first, *second;
+    find_ends(plane, g, a, s, &first, &second);
+    halve(first, second, out, g->count);
+}
+
+/* Point `inputs` at the P inputs of line a, before they are shifted and clipped; NULL for those of absent sources. */
+static void gather(const Grids *grids, const int64_t *places, const Geometry *g, int64_t a, const Scratch *s, const int32_t **inputs) {
+    int64_t n = g->count, known = g->known_lines * g->known_count;
+    int32_t *raw = s->raw;
+    const int32_t *here = s->middle + a * n, *first, *second;
+    find_ends(grids->values + places[0] * known, g, a, s, &first, &second);
+    subtract(first, second, raw, n);
+    *inputs++ = raw;
+    raw += n;
+    if (g->across) {
+        subtract(here, here + 1, raw, n - 1);
+        raw[n - 1] = 0;
+    } else if (a + 1 < g->lines) {
+        subtract(here, here + n, raw, n);
+    } else {
+        memset(raw, 0, (size_t)n * 4);
+    }
+    *inputs++ = raw;
+    for (int64_t k = 1; k <= g->sources; k++) {
+        int is_there = places[k] >= 0;
+        *inputs++ = is_there ? grids->details + (places[k] * g->lines + a) * n : NULL;
+        if (!g->offsets) continue;
+        raw += n;
+        if (is_there) {
+            find_middle(grids->values + places[k] * known, g, a, s, s->expected);
+            subtract(here, s->expected, raw, n);
+        }
+        *inputs++ = is_there ? raw : NULL;
+    }
+    raw += n;
+    find_middle(grids->sizes + places[0] * known, g, a, s, raw);
+    *inputs = raw;
+}
+
+/* Bits to drop so that usual inputs stay within the limit. */
+static int find_shift(const Grids *grids, const int64_t *places, const Geometry *g, const Scratch *s) {
+    int64_t totals[MOST_PLANES] = {0}, most = 0, n = g->count, planes = plane_count(g);
+    const int32_t *inputs[MOST_PLANES];
+    for (int64_t a = 0; a < g->lines; a += 4) {
+        gather(grids, places, g, a, s, inputs);
+        for (int64_t p = 0; p < planes - 1; p++)
+            for (int64_t i = 0; inputs[p] && i < n; i += 4) totals[p] += wrap_abs(inputs[p][i]);
+    }
+    for (int64_t p = 0; p < planes - 1; p++) most = totals[p] > most ? totals[p] : most;
+    most = most * ROOM / (((g->lines + 3) / 4) * ((n + 3) / 4));
+    int bits = 0;
+    while (most >> bits) bits++;
+    return bits > LIMIT_BITS ? bits - LIMIT_BITS : 0;
+}
+
+/* Shift and clip a line of one input into its place of the ring; its weighted magnitudes into box, for 3 x 3, and own. */
+LOOP void load(const int32_t *restrict raw, int shift, float around, float near, float *restrict ring, float *restrict box,
+               float *restrict own, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        int32_t x = raw[i] >> shift;
+        x = x > -INPUT_LIMIT ? x : -INPUT_LIMIT;
+        x = x < INPUT_LIMIT ? x : INPUT_LIMIT;
+        float y = (float)x, size = fabsf(y);
+        ring[i] = y;
+        box[i] += around * size;
+        own[i] += near * size;
+    }
+}
+
+/* The same of an input that has no weight in the scale. */
+LOOP void load_unweighted(const int32_t *restrict raw, int shift, float *restrict ring, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        int32_t x = raw[i] >> shift;
+        x = x > -INPUT_LIMIT ? x : -INPUT_LIMIT;
+        ring[i] = (float)(x < INPUT_LIMIT ? x : INPUT_LIMIT);
+    }
+}
+
+LOOP void convolve(const float *restrict x, const float *restrict y, const float *restrict z, const float *restrict w,
+                   float *restrict total, int64_t n) {
+    float w0 = w[0], w1 = w[1], w2 = w[2], w3 = w[3], w4 = w[4], w5 = w[5], w6 = w[6], w7 = w[7], w8 = w[8];
+    for (int64_t i = 0; i < n; i++) {
+        float sum = w0 * x[i] + w1 * x[i + 1] + w2 * x[i + 2];
+        sum += w3 * y[i] + w4 * y[i + 1] + w5 * y[i + 2];
+        total[i] += sum + (w6 * z[i] + w7 * z[i + 1] + w8 * z[i + 2]);
+    }
+}
+
+/* x / 2**bits to the nearest, halves to even. */
+static inline int32_t rounded(int32_t x, int bits) {
+    if (bits <= 0) return (int32_t)((uint32_t)x << -bits);
+    return (x + ((1 << (bits - 1)) - 1) + ((x >> bits) & 1)) >> bits;
+}
+
+/* Means from their sums and midpoints. */
+LOOP void add_means(const float *restrict total, const int32_t *restrict middle, int bits, int shift, int32_t *restrict out,
+                    int64_t n) {
+    for (int64_t i = 0; i < n; i++)
+        out[i] = wrap_add((int32_t)((uint32_t)rounded((int32_t)total[i], bits) << shift), middle[i]);
+}
+
+/* Magnitudes expected, from those around, lines x, y, z, and those at the values. */
+LOOP void add_boxes(const float *restrict x, const float *restrict y, const float *restrict z, const float *restrict own,
+                    float floor, int bits, int32_t *restrict out, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        float sum = (x[i] + x[i + 1] + x[i + 2]) + (y[i] + y[i + 1] + y[i + 2]) + (z[i] + z[i + 1] + z[i + 2]);
+        int32_t size = rounded((int32_t)(sum + own[i] + floor), bits);
+        size = size > 0 ? size : 0;
+        out[i] = size < LARGEST_MAGNITUDE ? size : LARGEST_MAGNITUDE;
+    }
+}
+
+LOOP void find_indices(const int32_t *restrict expected, const uint8_t *restrict table, int shift, uint8_t *restrict out, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        int found = table[expected[i]] + 2 * shift;
+        out[i] = (uint8_t)(found < INDICES - 1 ? found : INDICES - 1);
+    }
+}
+
+/* Numbers of the planes that have weights and, if of a source, are there. */
+static int find_active(const Geometry *g, const Weights *w, const int64_t *places, int *found) {
+    int count = 0, planes = (int)plane_count(g);
+    for (int p = 0; p < planes; p++) {
+        int weighs = 0, is_source = p >= 2 && p < planes - 1;
+        for (int i = 0; i < 9; i++) weighs |= w->mean[9 * p + i] != 0;
+        if (weighs && !(is_source && places[1 + (p - 2) / (1 + g->offsets)] < 0)) found[count++] = p;
+    }
+    return count;
+}
+
+/* Fill s->middle, s->means and s->index, (lines, count), of plane places[0], whose sources are the others, or -1. */
+static void predict_plane(const Grids *grids, const int64_t *places, const Geometry *g, const Weights *w, const Scratch *s) {
+    int64_t n = g->count, line = n + 2, planes = plane_count(g), known = g->known_lines * g->known_count;
+    int active[MOST_PLANES], actives = find_active(g, w, places, active);
+    const int32_t *inputs[MOST_PLANES];
+    for (int64_t a = 0; a < g->lines; a++) find_middle(grids->values + places[0] * known, g, a, s, s->middle + a * n);
+    int shift = find_shift(grids, places, g, s);
+    for (int64_t a = 0; a <= g->lines; a++) {
+        if (a < g->lines) {
+            float *ring = s->ring + a % 3 * planes * line + 1, *box = s->box + a % 3 * line + 1, *own = s->own + a % 3 * line;
+            gather(grids, places, g, a, s, inputs);
+            memset(box, 0, (size_t)n * 4);
+            memset(own, 0, (size_t)n * 4);
+            for (int64_t p = 0; p < planes; p++) {
+                if (inputs[p] && (w->around[p] != 0 || w->near[p] != 0))
+                    load(inputs[p], shift, w->around[p], w->near[p], ring + p * line, box, own, n);
+                else if (inputs[p])
+                    load_unweighted(inputs[p], shift, ring + p * line, n);
+            }
+        }
+        if (!a) continue;
+        int64_t here = (a - 1) % 3, above = (a + 1) % 3, below = a % 3;
+        memset(s->total, 0, (size_t)n * 4);
+        for (int k = 0; k < actives; k++) {
+            const float *plane = s->ring + active[k] * line;
+            convolve(a > 1 ? plane + above * planes * line : s->zeros, plane + here * planes * line,
+                     a < g->lines ? plane + below * planes * line : s->zeros, w->mean + 9 * active[k], s->total, n);
+        }
+        add_means(s->total, s->middle + (a - 1) * n, (int)g->mean_bits, shift, s->means + (a - 1) * n, n);
+        add_boxes(a > 1 ? s->box + above * line : s->zeros, s->box + here * line, a < g->lines ? s->box + below * line : s->zeros,
+                  s->own + here * line, w->floor, (int)g->scale_bits, s->expected, n);
+        find_indices(s->expected, w->table, shift, s->index + (a - 1) * n, n);
+    }
+}
+
+#endif

@@ -1,0 +1,152 @@
+"""The walk through the phases for the compiled path: grids that grow with each phase, and where planes and sources are in them.
+
+All planes' known values are kept as dense grids, one for each state of a plane between two phases: what a phase reads and
+writes is then contiguous, at any stride.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from aecodec.models.linear_predictor import LinearPredictor
+from aecodec.packing.scale import scale_index
+from aecodec.phases import (
+    CHANNELS,
+    COLUMNS,
+    FRAMES,
+    LARGEST_MAGNITUDE,
+    MAGNITUDE_UNIT,
+    ORDER_SOURCES,
+    PYRAMID_SOURCES,
+    ROWS,
+    TIME_SOURCES,
+    ZERO,
+    Phase,
+    PhaseLayout,
+    Run,
+    Shape5,
+    base_grid,
+    levels,
+    schedule,
+)
+
+_TABLE = scale_index(np.maximum(np.arange(LARGEST_MAGNITUDE + 1), 0.5) / MAGNITUDE_UNIT)
+_LARGEST_PLANE = 1 << 30  # as in _kernels.c
+_NOTHING = np.zeros(0, np.int32)
+
+
+@dataclass(frozen=True)
+class Grids:
+    """What a phase starts from, and what it fills: values and magnitudes of residuals before and after, and distances of its own
+    values from their midpoints; int32 (frames * channels, lines, values)."""
+
+    values: np.ndarray
+    sizes: np.ndarray
+    details: np.ndarray
+    new_values: np.ndarray
+    new_sizes: np.ndarray
+
+
+@dataclass(frozen=True)
+class Step:
+    """A phase as the compiled functions take it: grids, planes and sources, geometry (plane.h), weights."""
+
+    grids: Grids
+    places: np.ndarray
+    geometry: np.ndarray
+    weights: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+    def arguments(self, free: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Those that coding and decoding share. `free`: bool, of each value of the array, or empty."""
+        g = self.grids
+        return (g.values, g.sizes, g.details, g.new_values, g.new_sizes, self.places, self.geometry, *self.weights, _TABLE, free)
+
+
+def serves(shape: Shape5, layout: PhaseLayout) -> bool:
+    """True if the compiled functions have all that the layout asks for."""
+    return shape[0] == 1 and shape[ROWS] * shape[COLUMNS] <= _LARGEST_PLANE and ZERO not in layout.sources and not layout.spacing
+
+
+def steps(values: np.ndarray, layout: PhaseLayout, predictor: LinearPredictor, spacing: int) -> Iterator[Step]:
+    """The phases in coding order of `values`, int32 (1, frames, channels, rows, columns), contiguous, which the last ones fill;
+    of which the base grid is known."""
+    shape: Shape5 = values.shape
+    grids = _grids(values)
+    places: dict[tuple[Run, Run | int], np.ndarray] = {}
+    for phase in schedule(shape, layout):
+        own = grids[phase.stride, phase.along]
+        across = phase.along == ROWS
+        s, width = phase.stride, shape[COLUMNS]
+        geometry = (
+            *own.details.shape[1:],
+            *own.values.shape[1:],
+            across,
+            len(layout.sources),
+            layout.offsets,
+            spacing,
+            predictor.mean_bits,
+            predictor.scale_bits,
+            shape[ROWS] * width,
+            s * width if across else s,
+            (2 * s if across else s) * width,
+            2 * s,
+        )
+        planes = (phase.frames, phase.channels)
+        if planes not in places:  # the same for all phases of a plane
+            places = {planes: _places(shape, layout, phase)}
+        yield Step(own, places[planes], np.array(geometry, np.int64), _weights(predictor, phase.kind, across))
+
+
+def _grids(values: np.ndarray) -> dict[tuple[int, int], Grids]:
+    """Grids of each phase of a plane by (stride, along); the last ones are `values` themselves."""
+    shape: Shape5 = values.shape
+    planes, size = shape[FRAMES] * shape[CHANNELS], {ROWS: shape[ROWS], COLUMNS: shape[COLUMNS]}
+    base = np.ascontiguousarray(values[base_grid(shape)])
+    known = base.reshape(planes, *base.shape[-2:])
+    sizes = np.zeros_like(known)
+    walk = [(1 << k, along) for k in range(levels(shape[ROWS], shape[COLUMNS]) - 1, -1, -1) for along in (ROWS, COLUMNS)]
+    walk = [(stride, along) for stride, along in walk if size[along] > stride]
+    found = {}
+    for number, (stride, along) in enumerate(walk, 1):
+        axis, last = (1 if along == ROWS else 2), number == len(walk)
+        between, after = list(known.shape), list(known.shape)
+        between[axis] = len(range(stride, size[along], 2 * stride))
+        after[axis] += between[axis]
+        new = values.reshape(after) if last else np.empty(after, np.int32)
+        new_sizes = _NOTHING if last else np.empty(after, np.int32)
+        found[stride, along] = Grids(known, sizes, np.empty(between, np.int32), new, new_sizes)
+        known, sizes = new, new_sizes
+    return found
+
+
+def _places(shape: Shape5, layout: PhaseLayout, phase: Phase) -> np.ndarray:
+    """Numbers of a phase's planes and of their sources, int64 (planes, 1 + sources); -1 for those that do not exist."""
+    channels, frames = shape[CHANNELS], shape[FRAMES]
+    alone = isinstance(phase.channels, int)
+    chosen = Run(phase.channels, channels, 0, phase.channels + 1) if isinstance(phase.channels, int) else phase.channels
+    f = np.arange(frames)[phase.frames.shifted(0)][:, None]
+    c = np.arange(channels)[chosen.shifted(0)][None, :]
+    found = [f * channels + c]
+    for source in layout.sources:
+        frame, channel, there = f, c, True
+        if source in TIME_SOURCES:
+            frame, there = _neighbour(f, phase.frames, frames, source == "after"), phase.frames.distance > 0
+        elif source in PYRAMID_SOURCES:
+            channel, there = _neighbour(c, chosen, channels, source == "above"), not alone and chosen.distance > 0
+        elif source in ORDER_SOURCES:
+            channel = c - int(source[-1])
+            there = alone and bool((channel >= 0).all())
+        found.append(frame * channels + channel if there else np.full((1, 1), -1))
+    return np.stack([np.broadcast_to(one, (f.size, c.size)).reshape(-1) for one in found], axis=1).astype(np.int64)
+
+
+def _neighbour(numbers: np.ndarray, run: Run, size: int, later: bool) -> np.ndarray:
+    """Those `run.distance` before, or after; where there is none after, the one before stands in."""
+    after = numbers + run.distance
+    return np.where(after < size, after, numbers - run.distance) if later else numbers - run.distance
+
+
+def _weights(predictor: LinearPredictor, kind: int, across: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    mean = predictor.mean[kind].swapaxes(1, 2) if across else predictor.mean[kind]
+    return np.ascontiguousarray(mean), predictor.near[kind], predictor.around[kind], predictor.floor[kind : kind + 1]
