@@ -126,9 +126,8 @@ class Reader(Described):
         """(start along the stream axis, array) of each chunk in turn, the next ones decoded ahead on threads."""
         array, at = self._array, 0
         left_out: Ranges = []
-        for number, result in ahead(
-            partial(self._chunks.decode, array), range(array.chunks), self._threads if array.chunks > 1 else 1
-        ):
+        numbers = array.container.prepared(range(array.chunks))
+        for number, result in ahead(partial(self._chunks.decode, array), numbers, self._threads if array.chunks > 1 else 1):
             start, stop = array.span(number)
             try:
                 if start != at:
