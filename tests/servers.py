@@ -30,16 +30,18 @@ class _Handler(SimpleHTTPRequestHandler):
         if not path.is_file():
             self.send_error(404)
             return
-        data = path.read_bytes()
+        size = path.stat().st_size
         found = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", "")) if self.ranges else None
-        first, last = (int(found[1]), min(int(found[2]), len(data) - 1)) if found else (0, len(data) - 1)
+        first, last = (int(found[1]), min(int(found[2]), size - 1)) if found else (0, size - 1)
         self.send_response(206 if found else 200)
         if found:
-            self.send_header("Content-Range", f"bytes {first}-{last}/{len(data)}")
+            self.send_header("Content-Range", f"bytes {first}-{last}/{size}")
         self.send_header("Content-Length", str(last + 1 - first))
         self.end_headers()
         self.served.sent.append(last + 1 - first)
-        self.wfile.write(data[first : last + 1])
+        with path.open("rb") as file:
+            file.seek(first)
+            self.wfile.write(file.read(last + 1 - first))
 
     def log_message(self, *args: object) -> None:
         """Nothing."""

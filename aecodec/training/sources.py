@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from aecodec.api.files import IMAGE_SUFFIXES, load_image, load_npy
+from aecodec.api.files import load_npy
 from aecodec.api.reader import Reader
 from aecodec.axes import guess_axes, parse_axes
 from aecodec.canonical import ArraySpec, as_array, checked_dtype
 from aecodec.errors import UsageError, require_extra
+from aecodec.integrations.kinds import IMAGE_SUFFIXES, load_picture
 
 DEFAULT_MEMORY = 1 << 30
 _BLOCK_BYTES = 1 << 24
@@ -164,8 +165,8 @@ def _file(path: Path, axes: str | None) -> Source:
     if path.suffix == ".npy":
         return _array(load_npy(path), axes, path.name)
     if path.suffix.lower() in IMAGE_SUFFIXES:
-        array, found, _ = load_image(path)
-        return replace(_array(array, axes or found, path.name), mapped=None)  # decoded: it counts against the memory
+        found = load_picture(path)
+        return replace(_array(found.array, axes or found.axes, path.name), mapped=None)  # decoded: it counts against the memory
     raise UsageError(f"cannot train on {path}: give .npy, .aecz, images, zarr arrays, or folders of them")
 
 
