@@ -192,7 +192,7 @@ def test_grey_video_and_video_of_16_bits(tmp_path):
     (tmp_path / "d.mkv.aecz").write_bytes(aecodec.compress(deep, False, "tyxc"))
     command("decompress", tmp_path / "d.mkv.aecz")
     assert np.array_equal(_frames(tmp_path / "d.mkv", "rgb48le"), deep)
-    assert np.array_equal(_frames(through(tmp_path / "d.mkv"), "rgb48le"), deep)
+    assert np.array_equal(_frames(through(tmp_path / "d.mkv", "-f"), "rgb48le"), deep)
 
 
 def test_video_within_a_bound_comes_back_as_mp4(tmp_path):
@@ -293,20 +293,20 @@ def test_the_command_takes_urls_on_either_side(tmp_path, monkeypatch):
             monkeypatch.setenv(f"AWS_{name}", value)
         fs = fsspec.filesystem("s3", skip_instance_cache=True)
         fsspec.filesystem("s3").clear_instance_cache()
-        fs.mkdir("b")
-        command("compress", tmp_path / "p.png", "-o", "s3://b/p.png.aecz", "--no-model")
-        assert "exists; choose another name with -o" in refused("compress", tmp_path / "p.png", "-o", "s3://b/p.png.aecz")
-        command("decompress", "s3://b/p.png.aecz")  # s3://b/p.png
-        fs.put(str(tmp_path / "x.npy"), "b/in/x.npy")
-        fs.put(str(tmp_path / "p.png"), "b/in/deep/p.png")
-        command("compress", "s3://b/in", "-o", "s3://b/out/", "--no-model")
+        fs.mkdir("bucket")
+        command("compress", tmp_path / "p.png", "-o", "s3://bucket/p.png.aecz", "--no-model")
+        assert "exists; choose another name with -o" in refused("compress", tmp_path / "p.png", "-o", "s3://bucket/p.png.aecz")
+        command("decompress", "s3://bucket/p.png.aecz")  # s3://bucket/p.png
+        fs.put(str(tmp_path / "x.npy"), "bucket/in/x.npy")
+        fs.put(str(tmp_path / "p.png"), "bucket/in/deep/p.png")
+        command("compress", "s3://bucket/in", "-o", "s3://bucket/out/", "--no-model")
         fs.invalidate_cache()
-        assert sorted(fs.find("b/out")) == ["b/out/deep/p.png.aecz", "b/out/x.npy.aecz"]
-        command("decompress", "s3://b/out/x.npy.aecz", "-o", tmp_path / "y.npy")
+        assert sorted(fs.find("bucket/out")) == ["bucket/out/deep/p.png.aecz", "bucket/out/x.npy.aecz"]
+        command("decompress", "s3://bucket/out/x.npy.aecz", "-o", tmp_path / "y.npy")
         assert np.array_equal(np.load(tmp_path / "y.npy"), picture())
-        command("verify", "s3://b/out/x.npy.aecz", "--against", "s3://b/in/x.npy")
-        assert "uint8" in CliRunner().invoke(app, ["info", "s3://b/out/x.npy.aecz"]).stdout
-        with fs.open("b/p.png") as file:
+        command("verify", "s3://bucket/out/x.npy.aecz", "--against", "s3://bucket/in/x.npy")
+        assert "uint8" in CliRunner().invoke(app, ["info", "s3://bucket/out/x.npy.aecz"]).stdout
+        with fs.open("bucket/p.png") as file:
             assert np.array_equal(np.asarray(image.open(file)), picture())
         fsspec.filesystem("s3").clear_instance_cache()
 
@@ -327,7 +327,7 @@ def test_what_is_not_installed_is_named_with_the_command_that_installs_it(tmp_pa
 
 
 def test_kinds_are_found_by_suffix():
-    kinds = {name: kind_of(name) for name in ("a.PNG", "s3://b/a.tiff", "a.wav", "a.mkv", "a.npy")}
+    kinds = {name: kind_of(name) for name in ("a.PNG", "s3://bucket/a.tiff", "a.wav", "a.mkv", "a.npy")}
     assert [kind.name if kind else None for kind in kinds.values()] == ["image", "tiff", "audio", "video", "npy"]
     assert kind_of("a.bin") is None
 

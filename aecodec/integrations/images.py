@@ -77,6 +77,8 @@ def _refuse_deep_colour(path: Path, image: Any) -> None:
 
 def _pixels(image: Any) -> np.ndarray:
     image.load()
+    if image.mode == "1":
+        return np.asarray(image.convert("L")) != 0  # Pillow's own bool has bytes of 255
     if image.mode in _KEPT:
         return np.asarray(image)
     return np.asarray(image.convert("RGBA" if "transparency" in image.info or image.mode in ("PA", "RGBa") else "RGB"))
