@@ -333,7 +333,8 @@ def test_kinds_are_found_by_suffix():
 
 
 def test_importing_the_registry_imports_no_library_of_a_kind():
-    code = "import sys, aecodec.integrations.kinds; print([m for m in ('PIL', 'tifffile', 'av', 'soundfile', 'fsspec') if m in sys.modules])"
+    libraries = ("PIL", "tifffile", "av", "soundfile", "fsspec")
+    code = f"import sys, aecodec.integrations.kinds; print([m for m in {libraries} if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
 
 

@@ -34,7 +34,8 @@ class Scale:
             low = min(0.0, low)
         self.log, self._start, self._stop = log, start, stop
         if log:
-            low, high = 10.0 ** math.floor(math.log10(low) - 1e-9), 10.0 ** math.ceil(math.log10(high) + 1e-9)
+            first, last = math.floor(math.log10(low) + 1e-9), math.ceil(math.log10(high) - 1e-9)
+            low, high = 10.0**first, 10.0 ** max(last, first + 1)
         elif low == high:
             low, high = low - 0.5, high + 0.5
         elif not zero:
