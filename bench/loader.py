@@ -1,9 +1,9 @@
 """Bytes read and samples a second of training loaders: raw .npy (memory-mapped), zstd-compressed shards, and .aecz files.
 
-All hold the same float32 fields, in shards (chunks) of the same steps; each epoch takes every sample once, in the same random order
-of shards, mixed within a shard, through torch's DataLoader. zstd and aecodec's lossless mode keep every bit; with a bound, aecodec
-keeps the values within 1e-3 of the range. Bytes are those of the files that an epoch reads; files are warm, so that decoding and not the
-disk is timed: `network` adds the time that the bytes take at 1 Gbit/s, where data lie elsewhere.
+All hold the same float32 fields, in shards (chunks) of the same steps; each epoch takes every sample once, through torch's
+DataLoader, shards in random order and samples mixed within each. zstd and aecodec's lossless mode keep every bit; with a bound,
+aecodec keeps the values within 1e-3 of the range. Bytes are those of the files that an epoch reads. Files are warm, so that
+decoding and not the disk is timed; the `network` column is what 1 Gbit/s would allow, where data lie elsewhere.
 
     python bench/loader.py [--megabytes 128] [--csv bench/loader.csv]
 """
