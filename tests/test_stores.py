@@ -185,12 +185,24 @@ def test_stores_have_no_appending(bucket):
         aecodec.open(f"{bucket}/x.aecz", "a")
 
 
-def test_models_from_stores(bucket, model, field, tmp_path):
-    model.save(tmp_path / "m.aecm")
-    fsspec.filesystem("s3").put(str(tmp_path / "m.aecm"), f"{bucket}/m.aecm")
+def test_models_in_stores(bucket, model, field):
+    model.save(f"{bucket}/m.aecm")
+    with pytest.raises(aecodec.AecodecError, match=r"m\.aecm exists; choose another name"):
+        model.save(f"{bucket}/m.aecm")
     assert aecodec.load_model(f"{bucket}/m.aecm").id == model.id
     data = aecodec.compress(field, f"{bucket}/m.aecm", "tcyx", max_error=0.05)
     assert np.abs(aecodec.decompress(data) - field).max() <= 0.05
+
+
+def test_training_takes_arrays_in_stores(field):
+    pytest.importorskip("torch")
+    from aecodec.training import open_data
+
+    with aecodec.open("memory://train/x.aecz", "w", axes="tcyx", model=False) as f:
+        f.write(field)
+    assert open_data("memory://train/x.aecz").channels == 2
+    with pytest.raises(aecodec.AecodecError, match=r"cannot train on memory://x\.png: of URLs, \.aecz files and \.zarr arrays"):
+        open_data("memory://x.png")
 
 
 def test_recover_and_verify_in_stores(bucket, chunked):
