@@ -121,12 +121,10 @@ def test_zarr_arrays(stored, tmp_path):
         assert sorted(int(item[0, 0]) for item in ChunkStream(source, shuffle=True)) == list(range(STEPS))
 
 
-def test_latents_instead_of_samples(tmp_path):
-    x = smooth_field((20, 2, 32, 40))
-    model = aecodec.fit(x, "tcyx", max_error=0.05)
+def test_latents_instead_of_samples(tmp_path, field, model):
     path = tmp_path / "x.aecz"
     with aecodec.open(path, "w", axes="tcyx", model=model, max_error=0.05) as f:
-        f.write(x)
+        f.write(field)
     expected = model.encode(aecodec.open(path).read())
     dataset = ArrayDataset(path, latents=True)
     assert len(dataset) == len(expected)
@@ -206,7 +204,7 @@ def test_columns_that_are_refused(column):
     with pytest.raises(FormatError, match="the table has 5 values, 500 vectors by 1 need another number"):
         decompress_column(table.cast(pa.schema([forged])))
     forged = table.schema.field(0).with_metadata({b"aecodec": b'{"rows": 100, "count": 500, "width": 7, "dtype": "<f4"}'})
-    with pytest.raises(FormatError, match=r"value 0 holds \(100, 24\) float32, the metadata say width 7"):
+    with pytest.raises(FormatError, match=r"value 0 holds \(100, 24\) float32, the column's metadata say width 7"):
         decompress_column(table.cast(pa.schema([forged])))
     with pytest.raises(LimitError, match="500 vectors were asked for"):
         decompress_column(table, limits=aecodec.Limits(array_bytes=100))

@@ -27,7 +27,7 @@ function choose() {
   places.forEach((place, number) => (place.hidden = number !== Number(chooser.value)));
 }
 if (chooser) {
-  chooser.addEventListener("input", choose);
+  for (const kind of ["input", "change"]) chooser.addEventListener(kind, choose);
   choose();
 }
 for (const slider of document.querySelectorAll(".wipe input")) {
