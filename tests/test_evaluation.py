@@ -184,6 +184,9 @@ def test_the_command_writes_the_page_and_never_over_another(tmp_path, field, mod
     figures = json.loads(CliRunner().invoke(app, [*words, "--json", "--values", "8000"]).stdout)
     assert figures["model_id"] == model.id
     assert CliRunner().invoke(app, [*words, "--values", "0"]).exit_code == 2
+    (tmp_path / "x.aecz").write_bytes(aecodec.compress(field, False, "tcyx"))  # lossless: as good as the original
+    done = CliRunner().invoke(app, ["evaluate", str(tmp_path / "x.aecz"), *words[2:4], *words[6:], "--json", "--values", "8000"])
+    assert json.loads(done.stdout)["curves"][0]["points"][2]["bits"] == figures["curves"][0]["points"][2]["bits"]
     with pytest.raises(OutputExistsError, match=r"report\.html exists"):
         write_page(evaluate(field[:2], False, "tcyx", max_error=0.1), tmp_path / "report.html")
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from aecodec.api.reader import Reader
 from aecodec.cli.inputs import Source, parse_dtype, parse_shape, read_source
-from aecodec.cli.outputs import refuse_existing
+from aecodec.cli.outputs import SUFFIX, refuse_existing
 from aecodec.cli.progress import progress, say
 from aecodec.cli.tables import print_json, print_table
 from aecodec.errors import UsageError
@@ -32,7 +33,7 @@ def evaluate_file(
         refuse_existing(str(report), force)
     if settings["most_values"] < 1:
         raise UsageError(f"--values {settings['most_values']} must be 1 or more")
-    source = read_source(name, parse_dtype(raw[0]), parse_shape(raw[1]), axes)
+    source = _archived(name) if name.endswith(SUFFIX) else read_source(name, parse_dtype(raw[0]), parse_shape(raw[1]), axes)
     if source.metadata["source"] == "bytes":
         raise UsageError(f"{name} is plain bytes, of which there is nothing to show; for numbers give --dtype and --shape")
     array = _first(source, settings["most_values"])
@@ -46,6 +47,13 @@ def evaluate_file(
         _print(found)
     if report is not None:
         say(f"{report} : {report.stat().st_size / 1e6:.2f} MB, open it in any browser", quiet)
+
+
+def _archived(name: str) -> Source:
+    """An .aecz file as data: what it decodes to is the original here."""
+    reader = Reader(name)
+    slabs = (slab for _, slab in reader.slabs()) if reader.array_file.spec.axes.stream == 0 else iter([reader.read()])
+    return Source(name, None, reader.axes, {"source": "aecz"}, slabs)
 
 
 def _first(source: Source, most: int) -> np.ndarray:

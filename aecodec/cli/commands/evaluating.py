@@ -12,7 +12,7 @@ from aecodec.cli.report import reported
 
 @reported
 def evaluate(
-    data: Annotated[str, typer.Argument(help=".npy, image, sound or URL; raw binary with --dtype and --shape")],
+    data: Annotated[str, typer.Argument(help=".npy, .aecz, image, video, sound or URL; raw with --dtype and --shape")],
     model: options.ModelName = None,
     no_model: Annotated[bool, typer.Option("--no-model", help="predict only, fit nothing")] = False,
     report: Annotated[Path | None, typer.Option(help="the page to write, e.g. report.html")] = None,
