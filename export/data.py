@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from aecodec.api.files import load_npy
 from aecodec.axes import parse_axes
-from aecodec.cli.inputs import IMAGE_SUFFIXES, load_npy, read_source
+from aecodec.cli.inputs import read_source
+from aecodec.integrations.kinds import IMAGE_SUFFIXES
 from export.errors import ExportError
 from export.recipe import DataSet, Recipe
 

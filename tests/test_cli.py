@@ -274,7 +274,8 @@ def object_array(folder: Path) -> None:
         (["compress", "x.npy", "--level", "11"], 2, "outside 1"),
         (["compress", "x.npy", "-m", "nosuch"], 1, "no model 'nosuch'"),
         (["compress", "nosuch.npy"], 1, "No such file"),
-        (["compress", "."], 1, "is a directory"),
+        (["compress", "empty"], 2, "is a folder without files of a known kind"),
+        (["verify", "x.npy.aecz", "--against", "."], 1, "No such file"),
         (["compress", "o.npy"], 2, "Python objects"),
         (["compress", "x.npy", "--dtype", "object", "--shape", "3"], 2, "Python objects"),
         (["compress", "x.npy", "--dtype", "float32"], 2, "both --dtype and --shape"),
@@ -287,6 +288,7 @@ def object_array(folder: Path) -> None:
 )
 def test_bad_input_gets_one_line_and_no_traceback(tmp_path, fields, words, status, message):
     object_array(tmp_path)
+    (tmp_path / "empty").mkdir()
     done = run(tmp_path, *words)
     assert message in done.stderr.decode()
     assert b"Traceback" not in done.stderr

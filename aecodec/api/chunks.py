@@ -50,7 +50,7 @@ class Chunks:
         numbers = np.searchsorted(array.container.ends, wanted, side="right")
         self._trust.check_array((*shape[:stream], wanted.size, *shape[stream + 1 :]), array.spec.dtype.itemsize)
         block = np.empty((*shape[:stream], wanted.size, *shape[stream + 1 :]), array.spec.dtype)
-        for number in np.unique(numbers).tolist():
+        for number in array.container.prepared(np.unique(numbers).tolist()):
             here = np.flatnonzero(numbers == number)
             slab = self._cached(array, number)
             before: tuple[Any, ...] = (slice(None),) * stream

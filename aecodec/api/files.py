@@ -1,15 +1,13 @@
-"""Files that hold one array each: .npy, as memory maps, and images."""
+"""Files of numpy's own format, as memory maps."""
 
 import tokenize
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from aecodec.canonical import checked_dtype
-from aecodec.errors import DtypeError, FormatError, TruncatedError, require_extra
+from aecodec.errors import DtypeError, FormatError, TruncatedError
 
-IMAGE_SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".ppm", ".pgm"))
 # numpy evaluates the literal that a header is, and what is none fails in any of Python's ways.
 NPY_ERRORS = (ValueError, TypeError, KeyError, SyntaxError, OverflowError, RecursionError, MemoryError, tokenize.TokenError)
 
@@ -26,20 +24,3 @@ def load_npy(path: Path) -> np.ndarray:
         raise FormatError(f"{path} is not a sound .npy file: {str(error)[:200]}") from None
     checked_dtype(array.dtype)
     return np.asarray(array) if array.ndim == 0 else array
-
-
-def load_image(path: Path) -> tuple[np.ndarray, str, dict[str, Any]]:
-    """An image as (array, axes, metadata of its source)."""
-    try:
-        from PIL import Image, UnidentifiedImageError
-    except ImportError:
-        raise require_extra("Pillow", "images", "reading images") from None
-    try:
-        with Image.open(path) as image:
-            kind = image.format or "PNG"
-            image.load()
-            keep = image.mode in ("L", "RGB", "RGBA", "I;16", "F")
-            array = np.asarray(image if keep else image.convert("RGBA" if "transparency" in image.info else "RGB"))
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise FormatError(f"{path} is not an image that Pillow can read: {error}") from None
-    return array, "yx" if array.ndim == 2 else "yxc", {"source": "image", "format": kind}

@@ -128,7 +128,8 @@ class Reader(Described):
         left_out: Ranges = []
         alone = array.chunks == 1  # its own work is shared, then
         decode = partial(self._chunks.decode, array, threads=self._threads if alone else 1)
-        for number, result in ahead(decode, range(array.chunks), 1 if alone else self._threads):
+        numbers = array.container.prepared(range(array.chunks))
+        for number, result in ahead(decode, numbers, 1 if alone else self._threads):
             start, stop = array.span(number)
             try:
                 if start != at:

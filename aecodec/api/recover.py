@@ -18,6 +18,7 @@ from aecodec.container.parts import Part
 from aecodec.container.reader import ContainerReader
 from aecodec.container.records import Chunk, Records
 from aecodec.container.source import Source, open_source
+from aecodec.container.stores import created, is_url, local_path
 from aecodec.container.writer import ContainerWriter, Sink
 from aecodec.errors import FormatError, MissingError, NotAecodecError, OutputExistsError, UsageError
 from aecodec.limits import DEFAULT_LIMITS, Limits
@@ -193,7 +194,11 @@ def _target(target: str | os.PathLike[str] | BinaryIO, source: object, overwrite
     if not isinstance(target, (str, os.PathLike)):
         yield target
         return
-    path = resolved(target)
+    if isinstance(target, str) and is_url(target) and local_path(target) is None:
+        with created(target, overwrite) as stored:
+            yield stored
+        return
+    path = resolved((local_path(target) if isinstance(target, str) and is_url(target) else None) or target)
     if is_stream(path):
         with path.open("wb") as file:
             yield file

@@ -13,6 +13,7 @@ from aecodec.api.options import Options
 from aecodec.api.trust import Trust
 from aecodec.codec.chunk import ChunkCoder
 from aecodec.container.durable import DurableFile, is_stream, resolved
+from aecodec.container.stores import StoredFile, is_url, local_path
 from aecodec.container.tail import Tail, find_tail
 from aecodec.container.writer import ContainerWriter
 from aecodec.errors import ModelError, TruncatedError, UsageError
@@ -29,9 +30,10 @@ class Writer:
     When writing fails, or the body of a `with` statement does, the chunks that were finished are kept, those of a new file
     in `NAME.partial`, and a note on the exception says so; without any, nothing is left behind. Mode "a" goes on after them.
 
-    What is given instead of a path needs only `write` (mode "a": a seekable binary file), and stays open. A path to a pipe or
-    a device is written directly. A pickled Writer is its path and options: the copy opens the file to append at its first
-    write. A process forked from the writer's cannot write.
+    A URL (s3://bucket/name, and what else fsspec knows) is written by a multipart upload, which takes effect when it is complete
+    and leaves nothing before; there is no appending. What is given instead of a path needs only `write` (mode "a": a seekable
+    binary file), and stays open. A path to a pipe or a device is written directly. A pickled Writer is its path and options: the
+    copy opens the file to append at its first write. A process forked from the writer's cannot write.
 
     Raises:
         LockedError: another Writer has the file.
@@ -48,10 +50,14 @@ class Writer:
         overwrite: bool = False,
         keep_unfinished: bool = True,
     ) -> None:
-        self._path = resolved(path) if isinstance(path, (str, os.PathLike)) else None
+        url = path if isinstance(path, str) and is_url(path) else None
+        if url is not None and (local := local_path(url)) is not None:
+            url, path = None, local
+        self._url = url
+        self._path = resolved(path) if isinstance(path, (str, os.PathLike)) and url is None else None
         self._options, self._keep = options, keep_unfinished
         self._closed = False
-        self._file: DurableFile | None = None
+        self._file: DurableFile | StoredFile | None = None
         self._sink: BinaryIO | None = None if isinstance(path, (str, os.PathLike)) else path
         self._open(append, overwrite)
 
@@ -60,6 +66,12 @@ class Writer:
         self._base = self._before = 0  # where the part begins that is written; bytes that stay whatever happens
         self._earlier_steps = 0
         path = self._path
+        if self._url is not None:
+            if append:
+                raise UsageError(f"{self._url} cannot be appended to: stores have no appending; write a further file and join them")
+            self._file = StoredFile(self._url)
+            self._start(ContainerWriter(self._file))
+            return
         if path is None or is_stream(path):
             if path is not None:
                 self._sink = open(path, "wb", buffering=0)  # noqa: SIM115  # closed by close()
@@ -68,16 +80,16 @@ class Writer:
             if append and path is None:
                 self._resume(find_tail(self._sink))
             return
-        self._file = DurableFile.reopen(path) if append else DurableFile.create(path, overwrite)
+        self._file = file = DurableFile.reopen(path) if append else DurableFile.create(path, overwrite)
         try:
             # What a new file holds is vouched for by its name, what is appended by the end record alone.
-            self._start(ContainerWriter(self._file) if self._file.new else ContainerWriter(self._file, self._file.sync))
-            if append and (tail := _tail_of(self._file)) is not None:
+            self._start(ContainerWriter(file) if file.new else ContainerWriter(file, file.sync))
+            if append and (tail := _tail_of(file)) is not None:
                 self._resume(tail)
             elif append:
-                self._file.cut(0)
+                file.cut(0)
         except BaseException:
-            self._file.close()
+            file.close()
             self.__dict__.pop("_encoder", None)
             raise
 
@@ -104,7 +116,7 @@ class Writer:
         self._encoder.resume(spec, ChunkCoder(spec.real_dtype, header.fidelity, model, options.level))
         self._container.continue_from(tail)
         self._base, self._before, self._earlier_steps = tail.base, tail.base + tail.length, tail.earlier_steps
-        if self._file is not None:
+        if isinstance(self._file, DurableFile):
             self._file.cut(self._before)
         elif self._sink is not None:
             self._sink.seek(self._before)
@@ -191,7 +203,9 @@ class Writer:
         file, chunks = self._file, self._container.chunks
         if file is None:
             return
-        if self._before or (chunks and error is not None and self._keep):
+        if isinstance(file, StoredFile):
+            file.discard()
+        elif self._before or (chunks and error is not None and self._keep):
             with suppress(OSError):  # half a record at the end does no harm
                 file.cut(self._base + self._container.offset if chunks else self._before)
             file.close()
@@ -225,7 +239,7 @@ class Writer:
     def __getstate__(self) -> dict[str, Any]:
         if self._path is None:
             raise UsageError("a Writer pickles only if it was opened by a path: an open file cannot go to another process")
-        return {"_path": self._path, "_options": self._options, "_keep": self._keep}
+        return {"_path": self._path, "_url": None, "_options": self._options, "_keep": self._keep}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _closed=False, _file=None, _sink=None)

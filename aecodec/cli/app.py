@@ -1,10 +1,11 @@
 """The commands. Errors are one line on standard error; the exit status is 0, 1 (failed) or 2 (wrong usage)."""
 
+import os
 from typing import Annotated
 
 import typer
 
-from aecodec.cli.commands import demo, files, learning, models
+from aecodec.cli.commands import completing, demo, evaluating, files, learning, models
 from aecodec.version import __version__
 
 app = typer.Typer(
@@ -20,7 +21,7 @@ app.add_typer(models_app, name="models")
 
 for command in (
     *(files.compress, files.decompress, files.info, files.verify, files.recover),
-    *(learning.fit, learning.train, learning.tune, demo.demo),
+    *(learning.fit, learning.train, learning.tune, evaluating.evaluate, demo.demo, completing.completion),
 ):
     app.command()(command)
 models_app.command("list")(models.list_)
@@ -30,7 +31,11 @@ models_app.command("export")(models.export)
 
 def main() -> None:
     """Entry point of the installed command."""
-    app()
+    if completing.VARIABLE in os.environ:
+        from typer.completion import completion_init  # type: ignore[attr-defined]  # not in its __all__
+
+        completion_init()
+    app(prog_name="aecodec")
 
 
 def _version(wanted: bool) -> None:

@@ -1,10 +1,12 @@
 """`aecodec decompress`."""
 
+from aecodec.api.functions import load_model
 from aecodec.api.reader import Reader
 from aecodec.api.trust import DEFAULT_TRUST, Trust
-from aecodec.cli.outputs import refuse_existing, restored_name, seekable, write_array
+from aecodec.cli.batch import Job, plan, run
+from aecodec.cli.outputs import SUFFIX, refuse_existing, restored_name, seekable, write_array
 from aecodec.cli.progress import progress, say, size_text
-from aecodec.errors import TruncatedError, UsageError
+from aecodec.errors import TruncatedError
 
 
 def decompress_files(
@@ -17,23 +19,26 @@ def decompress_files(
     quiet: bool,
     trust: Trust = DEFAULT_TRUST,
 ) -> None:
-    """Decompress each input to `output`, or to its own name without .aecz."""
-    if output is not None and len(inputs) > 1:
-        raise UsageError(f"-o names one output, but there are {len(inputs)} inputs")
-    names = [output or restored_name(name) for name in inputs]
-    for target in names:
-        refuse_existing(target, force)
-    for name, target in zip(inputs, names, strict=True):
-        with seekable(name) as source, Reader(source, model, provider, threads, trust=trust) as reader:
+    """Decompress each input, and each .aecz file of those that are folders, to `output`, or to its own name without .aecz."""
+    jobs = plan(inputs, output, lambda name: name.endswith(SUFFIX), restored_name)
+    for job in jobs:
+        refuse_existing(job.target, force)
+    given = load_model(model, provider) if model is not None and len(jobs) > 1 else model
+
+    def work(job: Job, threads: int | None, alone: bool, quiet: bool) -> None:
+        name, target = job.name, job.target
+        with seekable(name) as source, Reader(source, given, provider, threads, trust=trust) as reader:
             if not reader.finished:
                 raise TruncatedError(
                     f"{name} was cut off, damaged at its end, or is still being written; {len_text(reader)} are there: "
                     "save them with `aecodec recover`"
                 )
-            with progress(name, None, quiet):
+            with progress(name, None, quiet or not alone):
                 write_array(reader, target)
             shape = "x".join(map(str, reader.shape)) or "scalar"
             say(f"{name} : {shape} {reader.dtype}, {size_text(reader.nbytes)}, {target}", quiet)
+
+    run(jobs, work, threads, quiet)
 
 
 def len_text(reader: Reader) -> str:

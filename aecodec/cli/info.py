@@ -1,7 +1,6 @@
 """`aecodec info`: what a file holds, as a table for people or JSON for programs."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 from aecodec.api.arrayfile import steps_text
@@ -11,13 +10,13 @@ from aecodec.cli.outputs import seekable
 from aecodec.cli.progress import size_text
 from aecodec.cli.tables import print_json, print_rows, print_table
 from aecodec.container.source import open_source
-from aecodec.models.bundle import Bundle
+from aecodec.models.registry import load_bundle
 
 
 def show_file(name: str, as_json: bool, chunks: bool = False) -> None:
     """Describe an .aecz or .aecm file; with `chunks`, every chunk of an .aecz file."""
     if is_model(name):
-        show_model(Bundle.from_bytes(Path(name).read_bytes()), as_json)
+        show_model(load_bundle(name), as_json)
         return
     with seekable(name) as origin:
         source = open_source(origin)

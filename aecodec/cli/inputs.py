@@ -1,8 +1,9 @@
-"""What the command reads: .npy, raw binary, images, and standard input, as arrays or as slabs."""
+"""What the command reads: raw binary, files of known kinds, URLs, and standard input, as arrays or as slabs."""
 
 import math
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,10 +11,13 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from aecodec.api.files import IMAGE_SUFFIXES, NPY_ERRORS, load_image, load_npy
+from aecodec.api.files import NPY_ERRORS
 from aecodec.api.trust import Trust
 from aecodec.canonical import checked_dtype
+from aecodec.container.source import open_source
+from aecodec.container.stores import is_url, local_path
 from aecodec.errors import DtypeError, FormatError, TruncatedError, UsageError
+from aecodec.integrations.kinds import kind_of
 from aecodec.limits import Limits
 
 STDIO = "-"
@@ -70,26 +74,45 @@ def parse_trust(no_embedded_model: bool, max_memory: str | None) -> Trust:
 
 
 def read_source(name: str, dtype: np.dtype | None, shape: tuple[int, ...] | None, axes: str | None) -> Source:
-    """Open an input by what it is: standard input, an image or .npy by its suffix, raw with `dtype`, else bytes."""
+    """Open an input by what it is: standard input, a file of a known kind by its suffix, raw with `dtype`, else bytes."""
     if (shape is None) != (dtype is None):
         raise UsageError("raw binary input needs both --dtype and --shape")
     if name == STDIO:
         return _from_stream(sys.stdin.buffer, dtype, shape, axes)
-    path = Path(name)
+    path = _local(name)
     if not path.exists():
         raise FileNotFoundError(2, os.strerror(2), name)
     if path.is_dir():
         raise IsADirectoryError(21, "is a directory; name the files in it", name)
     if dtype is not None and shape is not None:
         return Source(name, _raw_map(path, dtype, shape), axes, {"source": "raw"})
-    if path.suffix == ".npy":
-        return Source(name, load_npy(path), axes, {"source": "npy"})
-    if path.suffix.lower() in IMAGE_SUFFIXES:
-        array, found, metadata = load_image(path)
-        return Source(name, array, axes or found, metadata)
+    kind = kind_of(path.name)
+    if kind is not None:
+        found = kind.load(path)
+        return Source(name, found.array, axes or found.axes, found.metadata, found.slabs)
     size = path.stat().st_size
     array = np.memmap(path, np.uint8, "r") if size else np.zeros(0, np.uint8)
     return Source(name, array, axes, {"source": "bytes"})
+
+
+def _local(name: str) -> Path:
+    """The file itself or, of one in a store, a copy that lives as long as this process."""
+    if not is_url(name):
+        return Path(name)
+    local = local_path(name)
+    if local is not None:
+        return local
+    if not _copies:
+        _copies.append(tempfile.TemporaryDirectory(prefix="aecodec-"))
+    source = open_source(name)
+    target = Path(tempfile.mkdtemp(dir=_copies[0].name)) / (Path(name).name or "file")
+    with target.open("wb") as file:
+        for start in range(0, source.size(), _SLAB_BYTES):
+            file.write(source.read(start, _SLAB_BYTES))
+    return target
+
+
+_copies: list[tempfile.TemporaryDirectory[str]] = []
 
 
 def _raw_map(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:

@@ -8,6 +8,8 @@ from aecodec.api.reader import Reader
 from aecodec.cli.progress import say, size_text
 from aecodec.cli.tables import print_json, print_rows, print_table
 from aecodec.container.layout import MAGIC, MODEL_FILE
+from aecodec.container.source import open_source
+from aecodec.container.stores import is_url
 from aecodec.errors import OutputExistsError, UsageError
 from aecodec.models.bundle import Bundle
 from aecodec.models.manifest import Manifest
@@ -87,11 +89,11 @@ def export_model(name: str, folder: Path, force: bool) -> None:
 
 def is_model(name: str) -> bool:
     """True if a file begins as .aecm files do."""
-    path = Path(name)
-    if not path.is_file():
+    if not is_url(name) and not Path(name).is_file():
         return False
-    with path.open("rb") as file:
-        head = file.read(len(MAGIC) + 3)
+    source = open_source(name)
+    head = source.read(0, len(MAGIC) + 3)
+    source.close()
     return head[: len(MAGIC)] == MAGIC and head[-1:] == MODEL_FILE
 
 

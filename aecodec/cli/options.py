@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-Output = Annotated[str | None, typer.Option("-o", "--output", help="output; - is standard output")]
+Output = Annotated[str | None, typer.Option("-o", "--output", help="output, or a folder for several; - is standard output")]
 Force = Annotated[bool, typer.Option("-f", "--force", help="overwrite outputs")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="no summary, no progress")]
 Threads = Annotated[int | None, typer.Option("-T", "--threads", help="chunks at once; default: one per processor")]

@@ -1,6 +1,5 @@
-"""What the command writes: .npy, images, raw binary, standard output; new files only, complete ones only."""
+"""What the command writes: files of known kinds, raw binary, standard output; new files only, complete ones only."""
 
-import errno
 import os
 import shutil
 import sys
@@ -8,18 +7,19 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
-from aecodec.api.files import IMAGE_SUFFIXES
 from aecodec.api.reader import Reader
 from aecodec.cli.inputs import STDIO
 from aecodec.container.durable import is_stream, replace_durably, resolved
-from aecodec.errors import OutputExistsError, UsageError, require_extra
+from aecodec.container.room import claim_room
+from aecodec.container.stores import StoredFile, created, exists, is_url, local_path
+from aecodec.errors import OutputExistsError, UsageError
+from aecodec.integrations.kinds import Kind, kind_of
 
 SUFFIX = ".aecz"
-_NO_CLAIM = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 def compressed_name(name: str) -> str:
@@ -42,7 +42,11 @@ def refuse_existing(name: str, force: bool) -> None:
         if sys.stdout.isatty():
             raise UsageError("will not write binary data to a terminal; name an output with -o or redirect")
         return
-    path = Path(name)
+    if is_url(name) and (local := local_path(name)) is None:
+        if not force and exists(name):
+            raise OutputExistsError(f"{name} exists; choose another name with -o, or overwrite it with -f")
+        return
+    path = local if is_url(name) and local is not None else Path(name)
     if path.is_dir():
         raise UsageError(f"{name} is a directory; name a file with -o")
     if path.is_file() and not force:
@@ -72,66 +76,51 @@ def _completed(path: Path) -> Iterator[Path]:
 
 
 def write_array(reader: Reader, name: str) -> None:
-    """Decode a whole file into `name`, in the format that its suffix or the file's own record of its source says."""
-    kind = _kind(reader, name)
+    """Decode a whole file into `name`, in the format that its suffix or, of a stream, the file's own record of its source says."""
     if name == STDIO:
-        _write_stream(reader, sys.stdout.buffer, kind)
+        _write_stream(reader, sys.stdout.buffer, reader.metadata.get("source") not in ("raw", "bytes"))
         sys.stdout.buffer.flush()
         return
-    target = resolved(name)
+    kind = kind_of(name)
+    if is_url(name) and (local := local_path(name)) is None:
+        _write_stored(reader, name, kind)
+        return
+    target = resolved(local if is_url(name) and local is not None else name)
     if is_stream(target):
         with target.open("wb") as sink:
-            _write_stream(reader, sink, kind)
+            _write_stream(reader, sink, kind is not None and kind.name == "npy")
         return
     with _completed(target) as partial:
-        if kind == "image":
-            _write_image(reader, partial, Path(name).suffix)
-        elif kind == "npy":
-            if 0 in reader.shape or not reader.ndim:
-                with partial.open("wb") as file:
-                    np.lib.format.write_array(file, reader.read(), allow_pickle=False)
-            else:
-                mapped = np.lib.format.open_memmap(partial, "w+", reader.dtype, reader.shape)
-                _claim(partial)
-                reader.read(out=mapped)
-                mapped.flush()
-        elif 0 in reader.shape:
-            partial.write_bytes(b"")
-        else:
-            raw = np.memmap(partial, reader.dtype, "w+", shape=reader.shape or (1,))
-            _claim(partial)
-            reader.read(out=raw.reshape(reader.shape))
-            raw.flush()
+        _write_file(reader, partial, kind, Path(name).suffix)
 
 
-def _claim(path: Path) -> None:
-    """Take the room of a sparse file on the disk, or OSError: a page of a mapping without room ends the process by a signal."""
-    descriptor = os.open(path, os.O_RDWR)
-    try:
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(descriptor, 0, max(1, os.fstat(descriptor).st_size))
-    except OSError as error:
-        if error.errno not in _NO_CLAIM:
-            error.filename = os.fspath(path)
-            raise
-    finally:
-        os.close(descriptor)
+def _write_file(reader: Reader, path: Path, kind: Kind | None, suffix: str) -> None:
+    if kind is not None:
+        kind.write(reader, path, suffix)
+    elif 0 in reader.shape:
+        path.write_bytes(b"")
+    else:
+        raw = np.memmap(path, reader.dtype, "w+", shape=reader.shape or (1,))
+        claim_room(path)
+        reader.read(out=raw.reshape(reader.shape))
+        raw.flush()
 
 
-def _kind(reader: Reader, name: str) -> str:
-    suffix = Path(name).suffix.lower() if name != STDIO else ""
-    if suffix == ".npy":
-        return "npy"
-    if suffix in IMAGE_SUFFIXES:
-        return "image"
-    source = reader.metadata.get("source")
-    if name == STDIO:
-        return "raw" if source in ("raw", "bytes") else "npy"
-    return "raw"
+def _write_stored(reader: Reader, url: str, kind: Kind | None) -> None:
+    """Streams go straight to the store, what is made as a file by way of one."""
+    with created(url, overwrite=True) as sink:
+        if kind is None or kind.name == "npy":
+            _write_stream(reader, sink, kind is not None)
+            return
+        with tempfile.TemporaryDirectory(prefix="aecodec-") as folder:
+            path = Path(folder) / "file"
+            _write_file(reader, path, kind, Path(url).suffix)
+            with path.open("rb") as file:
+                shutil.copyfileobj(file, sink, 1 << 23)
 
 
-def _write_stream(reader: Reader, sink: BinaryIO, kind: str) -> None:
-    if kind == "npy":
+def _write_stream(reader: Reader, sink: BinaryIO | StoredFile, npy: bool) -> None:
+    if npy:
         header = {"descr": np.lib.format.dtype_to_descr(reader.dtype), "fortran_order": False, "shape": reader.shape}
         np.lib.format.write_array_header_1_0(sink, header)
     if reader.axes[:1] and reader.header.spec.axes.stream == 0:
@@ -139,20 +128,3 @@ def _write_stream(reader: Reader, sink: BinaryIO, kind: str) -> None:
             sink.write(np.ascontiguousarray(slab).tobytes())
     else:
         sink.write(np.ascontiguousarray(reader.read()).tobytes())
-
-
-def _write_image(reader: Reader, partial: Path, suffix: str) -> None:
-    try:
-        from PIL import Image
-    except ImportError:
-        raise require_extra("Pillow", "images", "writing images") from None
-    array = reader.read()
-    Image.init()
-    form = Image.EXTENSION.get(suffix.lower(), "PNG")
-    lossy: dict[str, dict[str, Any]] = {"JPEG": {"quality": 95}, "WEBP": {"lossless": True}}
-    try:
-        Image.fromarray(array).save(partial, format=form, **lossy.get(form, {}))
-    except (TypeError, OSError, KeyError) as error:
-        raise UsageError(
-            f"an array of shape {array.shape} and dtype {array.dtype} cannot be a {suffix} image ({error}); use a .npy output"
-        ) from None

@@ -2,6 +2,7 @@
 
 import copy
 import os
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import BinaryIO
 
@@ -14,6 +15,8 @@ from aecodec.container.scan import scan
 from aecodec.container.source import Source, open_source
 from aecodec.errors import FormatError, TruncatedError
 from aecodec.limits import DEFAULT_LIMITS, Limits
+
+_PREPARED = 1 << 24  # bytes of chunks fetched at once
 
 
 class ContainerReader:
@@ -102,6 +105,7 @@ class ContainerReader:
 
     def payload(self, number: int) -> bytes:
         """The payload of chunk `number`, checked against its frame and against the index."""
+        self.source.prepare([self._extent(number)])
         frame = self.frame(number)
         payload = Records(self.source, self.size).payload(int(self.index.offsets[number]), frame)
         chunk = parse_chunk(payload)
@@ -113,6 +117,27 @@ class ContainerReader:
     def chunk(self, number: int) -> Chunk:
         """Chunk `number` of the index; its start counts from its part's."""
         return parse_chunk(self.payload(number))
+
+    def _extent(self, number: int) -> tuple[int, int]:
+        """From the first byte of chunk `number` to that of the record behind it; nothing if that is far, as behind damage."""
+        last = number + 1 == self.index.offsets.size
+        start = int(self.index.offsets[number])
+        stop = self.parts[-1].end if last else int(self.index.offsets[number + 1])
+        return start, stop if start <= stop <= start + _PREPARED else start
+
+    def prepared(self, numbers: Sequence[int]) -> Iterator[int]:
+        """The `numbers` of chunks one by one, their records fetched together ahead, some megabytes at a time."""
+        ready = 0
+        for place, number in enumerate(numbers):
+            if place == ready:
+                group: list[tuple[int, int]] = []
+                room = _PREPARED
+                while ready < len(numbers) and (room > 0 or not group):
+                    group.append(self._extent(numbers[ready]))
+                    room -= group[-1][1] - group[-1][0]
+                    ready += 1
+                self.source.prepare(group)
+            yield number
 
     def gaps(self) -> np.ndarray:
         """Ranges of the stream axis that no chunk covers, int64 (gaps, 2), before the last chunk of each part."""

@@ -26,11 +26,20 @@ class Source(ABC):
     def close(self) -> None:
         """Give back what was opened here."""
 
+    def prepare(self, ranges: list[tuple[int, int]]) -> None:  # noqa: B027  # most sources have nothing to prepare
+        """Ranges (start, stop) that are about to be read: where requests are dear, they are fetched together."""
+
 
 def open_source(origin: "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Source") -> Source:
-    """A source over a path, bytes, or a seekable binary file object, which stays open and its owner's."""
+    """A source over a path, an fsspec URL, bytes, or a seekable binary file object, which stays open and its owner's."""
     if isinstance(origin, Source):
         return origin
+    if isinstance(origin, str) and ("://" in origin or "::" in origin):
+        from aecodec.container import stores  # which builds on this module
+
+        if stores.is_url(origin):
+            local = stores.local_path(origin)
+            return stores.StoredSource(origin) if local is None else FileSource(local)
     if isinstance(origin, (bytes, bytearray, memoryview)):
         return BytesSource(bytes(origin))
     if isinstance(origin, (str, os.PathLike)):

@@ -23,6 +23,7 @@ from aecodec.container.layout import (
     parse_json,
     parse_prefix,
 )
+from aecodec.container.stores import created, is_url
 from aecodec.errors import FormatError, ModelError, OutputExistsError
 from aecodec.lattice import lorenzo_residual, lorenzo_restore
 from aecodec.limits import DEFAULT_LIMITS, Limits
@@ -125,7 +126,11 @@ class Bundle:
         return bits[: math.prod(shape)].astype(bool).reshape(shape)
 
     def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
-        """Write the .aecm file; OutputExistsError if it exists and `overwrite` is not set."""
+        """Write the .aecm file, to a path or an fsspec URL; OutputExistsError if it exists and `overwrite` is not set."""
+        if isinstance(path, str) and is_url(path):
+            with created(path, overwrite) as stored:
+                stored.write(self.to_bytes())
+            return
         target = Path(path)
         if target.exists() and not overwrite:
             raise OutputExistsError(f"{target} exists; choose another name or pass overwrite=True")

@@ -17,6 +17,8 @@ from aecodec.container.layout import (
     parse_json,
     parse_prefix,
 )
+from aecodec.container.source import open_source
+from aecodec.container.stores import is_url
 from aecodec.errors import AecodecError, FormatError, LimitError, ModelError
 from aecodec.limits import DEFAULT_LIMITS, Limits
 from aecodec.models.bundle import Bundle
@@ -42,12 +44,14 @@ def installed() -> Iterator[tuple[str, Path]]:
 
 
 def load_bundle(source: str | os.PathLike[str] | bytes, limits: Limits = DEFAULT_LIMITS) -> Bundle:
-    """A bundle from bytes, from a path, or by the name or id of an installed model.
+    """A bundle from bytes, from a path or an fsspec URL, or by the name or id of an installed model.
 
     `source` comes from the user; what a file names its model by goes to `find_by_id`, which opens no path that a file names.
     """
     if isinstance(source, bytes):
         return Bundle.from_bytes(source, limits)
+    if isinstance(source, str) and is_url(source):
+        return Bundle.from_bytes(_fetched(source, limits), limits)
     path = Path(source)
     if path.is_file():
         return Bundle.from_bytes(_read(path, limits), limits)
@@ -117,6 +121,13 @@ def _read(path: Path, limits: Limits) -> bytes:
         parse_prefix(data[:PREFIX_SIZE], MODEL_FILE)  # most large files are no models, which is the better thing to say
         raise
     return data
+
+
+def _fetched(url: str, limits: Limits) -> bytes:
+    """As `_read`, from a store."""
+    source = open_source(url)
+    limits.check("model_bytes", source.size(), f"{url} has {source.size()} bytes")
+    return source.read(0, source.size())
 
 
 def is_shipped(bundle_id: str) -> bool:

@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from aecodec.api.files import IMAGE_SUFFIXES, load_image, load_npy
+from aecodec.api.files import load_npy
 from aecodec.api.reader import Reader
 from aecodec.axes import guess_axes, parse_axes
 from aecodec.canonical import ArraySpec, as_array, checked_dtype
+from aecodec.container.stores import is_url
 from aecodec.errors import UsageError, require_extra
+from aecodec.integrations.kinds import IMAGE_SUFFIXES, load_picture
 
 DEFAULT_MEMORY = 1 << 30
 _BLOCK_BYTES = 1 << 24
@@ -44,7 +46,9 @@ class Piece:
 
 def open_sources(data: Any, axes: str | None) -> Iterator[Source]:
     """The arrays that `data` names, one after the other."""
-    if isinstance(data, (str, os.PathLike)):
+    if isinstance(data, str) and is_url(data):
+        yield _stored(data, axes)
+    elif isinstance(data, (str, os.PathLike)):
         path = Path(data)
         if path.is_dir() and not _is_zarr(path):
             yield from (source for name in _folder(path) for source in open_sources(name, axes))
@@ -151,6 +155,15 @@ def _slabs(array: Any, spec: ArraySpec) -> Callable[[int, int], np.ndarray]:
     return slab
 
 
+def _stored(url: str, axes: str | None) -> Source:
+    """What can be read by parts where it lies."""
+    if url.rstrip("/").endswith(".zarr"):
+        return _array(_open_zarr(url), axes, url)
+    if not url.endswith(".aecz"):
+        raise UsageError(f"cannot train on {url}: of URLs, .aecz files and .zarr arrays are read in parts; download others first")
+    return _reader(Reader(url), url)
+
+
 def _file(path: Path, axes: str | None) -> Source:
     if _is_zarr(path):
         return _array(_open_zarr(path), axes, path.name)
@@ -164,8 +177,8 @@ def _file(path: Path, axes: str | None) -> Source:
     if path.suffix == ".npy":
         return _array(load_npy(path), axes, path.name)
     if path.suffix.lower() in IMAGE_SUFFIXES:
-        array, found, _ = load_image(path)
-        return replace(_array(array, axes or found, path.name), mapped=None)  # decoded: it counts against the memory
+        found = load_picture(path)
+        return replace(_array(found.array, axes or found.axes, path.name), mapped=None)  # decoded: it counts against the memory
     raise UsageError(f"cannot train on {path}: give .npy, .aecz, images, zarr arrays, or folders of them")
 
 
@@ -187,7 +200,7 @@ def _is_zarr(path: Path) -> bool:
     return path.is_dir() and any((path / name).exists() for name in ("zarr.json", ".zarray", ".zgroup"))
 
 
-def _open_zarr(path: Path) -> Any:
+def _open_zarr(path: Path | str) -> Any:
     try:
         import zarr
     except ImportError:

@@ -11,7 +11,10 @@ from aecodec.cli.report import reported
 
 @reported
 def compress(
-    inputs: Annotated[list[str], typer.Argument(help=".npy, images, raw binary with --dtype and --shape; - is standard input")],
+    inputs: Annotated[
+        list[str],
+        typer.Argument(help=".npy, images, video, sound, folders of them, URLs; raw with --dtype and --shape; - is stdin"),
+    ],
     output: options.Output = None,
     model: options.ModelName = None,
     no_model: Annotated[bool, typer.Option("--no-model", help="predict only, fit nothing")] = False,
@@ -43,7 +46,7 @@ def compress(
 
 @reported
 def decompress(
-    inputs: Annotated[list[str], typer.Argument(help=".aecz files; - is standard input")],
+    inputs: Annotated[list[str], typer.Argument(help=".aecz files, folders of them, URLs; - is standard input")],
     output: options.Output = None,
     model: options.ModelName = None,
     provider: options.Provider = "auto",
@@ -53,7 +56,7 @@ def decompress(
     no_embedded_model: options.NoEmbeddedModel = False,
     max_memory: options.MaxMemory = None,
 ) -> None:
-    """Decompress .aecz files: .npy or an image if the output is named so, raw binary otherwise."""
+    """Decompress .aecz files: .npy, an image, video or sound if the output is named so, raw binary otherwise."""
     from aecodec.cli.decompress import decompress_files
     from aecodec.cli.inputs import parse_trust
 

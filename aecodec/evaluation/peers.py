@@ -6,13 +6,23 @@ Each gives bytes and the decoded array of canonical (steps, channels, rows, colu
 import io
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Any
+from time import perf_counter
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from aecodec.packing import zstd
 
-Coded = tuple[int, np.ndarray]  # bytes, decoded
+
+class Coded(NamedTuple):
+    """Bytes, the decoded array, and the seconds that coding and decoding took."""
+
+    size: int
+    decoded: np.ndarray
+    encoding: float = 0.0
+    decoding: float = 0.0
+
+
 Coder = Callable[[np.ndarray, float], Coded]
 
 _HALF = 0.49  # what rounding to integers gives back of the error
@@ -34,9 +44,8 @@ def within_bounds(coder: Coder, array: np.ndarray, errors: np.ndarray) -> Coded:
     """Canonical `array` with the error of each channel: channel by channel, or whole if that is smaller and one bound serves."""
     attempts = [_by_channel(coder, array, errors)]
     if len(set(errors.tolist())) == 1:
-        size, decoded = _as_floats(coder, array, float(errors[0]))
-        attempts.append((size, decoded))
-    return min(attempts, key=lambda coded: coded[0])
+        attempts.append(_as_floats(coder, array, float(errors[0])))
+    return min(attempts, key=lambda coded: coded.size)
 
 
 def zstd_size(array: np.ndarray) -> int:
@@ -55,33 +64,35 @@ def _picture(codec: str, **options: Any) -> Coder:
     def code(array: np.ndarray, quality: float) -> Coded:
         from PIL import Image
 
-        size, parts = 0, []
+        size, encoding, parts, begin = 0, 0.0, [], perf_counter()
         for step in array:
+            start = perf_counter()
             image = Image.fromarray(step[0] if len(step) == 1 else step.transpose(1, 2, 0).copy())
             out = io.BytesIO()
             image.save(out, codec, quality=round(quality), **options)
             size += out.tell()
+            encoding += perf_counter() - start
             decoded = np.asarray(Image.open(out).convert(image.mode))
             parts.append(decoded[None] if len(step) == 1 else decoded.transpose(2, 0, 1))
-        return size, np.stack(parts)
+        return Coded(size, np.stack(parts), encoding, perf_counter() - begin - encoding)
 
     return code
 
 
 def _by_channel(coder: Coder, array: np.ndarray, errors: np.ndarray) -> Coded:
     parts = [_as_floats(coder, array[:, c], float(error)) for c, error in enumerate(errors)]
-    return sum(size for size, _ in parts), np.stack([decoded for _, decoded in parts], axis=1)
+    decoded = np.stack([part.decoded for part in parts], axis=1)
+    return Coded(sum(p.size for p in parts), decoded, sum(p.encoding for p in parts), sum(p.decoding for p in parts))
 
 
 def _as_floats(coder: Coder, array: np.ndarray, error: float) -> Coded:
     """Integers go in as float32 with the bound widened by what rounding gives back."""
     if array.dtype.kind == "f":
         single = array if array.dtype.itemsize >= 4 else array.astype(np.float32)
-        size, decoded = coder(np.ascontiguousarray(single.squeeze()), error)
-    else:
-        size, decoded = coder(np.ascontiguousarray(array.squeeze(), dtype=np.float32), error + _HALF)
-        decoded = np.rint(decoded)
-    return size, decoded.reshape(array.shape)
+        coded = coder(np.ascontiguousarray(np.atleast_1d(single.squeeze())), error)
+        return coded._replace(decoded=coded.decoded.reshape(array.shape))
+    coded = coder(np.ascontiguousarray(np.atleast_1d(array.squeeze()), dtype=np.float32), error + _HALF)
+    return coded._replace(decoded=np.rint(coded.decoded).reshape(array.shape))
 
 
 def _sz3(array: np.ndarray, tolerance: float) -> Coded:
@@ -89,12 +100,18 @@ def _sz3(array: np.ndarray, tolerance: float) -> Coded:
 
     config = szConfig(*array.shape)
     config.absErrorBound, config.errorBoundMode, config.cmprAlgo = tolerance, szErrorBoundMode.ABS, szAlgorithm.INTERP_LORENZO
+    start = perf_counter()
     packed = sz.compress(array, config)[0]
-    return packed.nbytes, sz.decompress(packed, array.dtype, array.shape)[0]
+    middle = perf_counter()
+    decoded = sz.decompress(packed, array.dtype, array.shape)[0]
+    return Coded(packed.nbytes, decoded, middle - start, perf_counter() - middle)
 
 
 def _zfp(array: np.ndarray, tolerance: float) -> Coded:
     import zfpy
 
+    start = perf_counter()
     packed = zfpy.compress_numpy(array, tolerance=tolerance)
-    return len(packed), zfpy.decompress_numpy(packed)
+    middle = perf_counter()
+    decoded = zfpy.decompress_numpy(packed)
+    return Coded(len(packed), decoded, middle - start, perf_counter() - middle)

@@ -1,0 +1,1 @@
+"""How good a codec is on given data: measured, and shown on a page."""
