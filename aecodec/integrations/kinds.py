@@ -13,6 +13,7 @@ import numpy as np
 
 from aecodec.api.files import load_npy
 from aecodec.api.reader import Reader
+from aecodec.container.room import claim_room
 
 
 @dataclass(frozen=True)
