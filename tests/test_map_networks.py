@@ -10,7 +10,7 @@ from aecodec.canonical import ArraySpec
 from aecodec.codec.chunk import ChunkCoder
 from aecodec.codec.maps import from_map, from_tiles, in_tiles, to_map
 from aecodec.codec.model import Model
-from aecodec.errors import AecodecError, ModelError
+from aecodec.errors import AecodecError, FormatError, ModelError
 from aecodec.fidelity import fidelity_from_options
 from aecodec.models.bundle import Bundle
 from aecodec.models.manifest import Manifest
@@ -147,6 +147,14 @@ def test_a_reader_written_from_the_format_gives_the_same_bits(photos: Model, axe
     parts = {"decoder": bundle.decoder, **{f"prior-{k}": graph for k, graph in enumerate(bundle.priors)}}
     second = slices_reader.decode(body, spec.canonical_shape, original.dtype, bundle.manifest.to_json(), parts)
     np.testing.assert_array_equal(second, coder.decode(body, spec.canonical_shape))
+
+
+@pytest.mark.parametrize("shape", [(0, 3, 8, 8), (1, 3, 0, 8), (2, 3, 0, 0)])
+def test_latents_of_no_values_are_refused(photos: Model, shape: tuple[int, int, int, int]) -> None:
+    coder = ChunkCoder(np.dtype(np.uint8), fidelity_from_options(quality=50, value_range=(0, 255)), photos)
+    body = coder.encode(np.ascontiguousarray(image(8, 8).transpose(2, 0, 1)[None]))
+    with pytest.raises(FormatError, match="chunk has latents of slices, but no values: its map is"):
+        coder.decode(body[:1] + b"\0" + body[2:], shape)
 
 
 def test_a_model_file_keeps_its_priors(photos: Model) -> None:

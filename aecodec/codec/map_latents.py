@@ -173,6 +173,8 @@ def decode_map(cursor: Cursor, tiling: Tiling, networks: MapNetworks, step: int,
     base_axes, complete = head & 0b11111, bool(head & COMPLETE)
     prior, limit = networks.prior, networks.manifest.latent_limit
     known = np.zeros(map_shape(tiling, prior.ends[-1]), np.float32)
+    if not known.size:
+        raise FormatError(f"chunk has latents of slices, but no values: its map is {known.shape}")
     found = np.zeros((1, known.shape[0], prior.ends[0], *known.shape[2:]), np.int32)
     grid = base_grid(found.shape)
     section = cursor.section()
