@@ -43,7 +43,8 @@ def compress(
             only where no error bound is asked for (psnr, quality).
         embed_model: store the model in the file; by default true unless the model ships with the library.
         provider: "cpu", "cuda", "auto" or "reference".
-        threads: chunks encoded at once; by default one per processor.
+        threads: chunks encoded at once, or threads that share the work on an only one; by default one per processor. The
+            bytes are the same for any number.
         metadata: a JSON object kept with the array.
         limits: what may be written; beyond the defaults, readers need the same (see `Limits`).
         fidelity: at most one of max_error (absolute; one number or one per channel), max_range_error (fraction of each
