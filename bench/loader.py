@@ -146,7 +146,8 @@ def main() -> None:
     if given.csv:
         with given.csv.open("w", newline="") as file:
             file.write(
-                f"# {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, torch {torch.__version__}, "
+                f"# {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, torch {torch.__version__}"
+                f", load average {os.getloadavg()[0]:.1f}, "
             )
             file.write(f"zstandard {zstandard.__version__}, aecodec {aecodec.__version__}; {count} samples of {GRID} float32, ")
             file.write(f"shards of {SHARD}, batches of {BATCH}\n")
