@@ -3,7 +3,8 @@
 All hold the same float32 fields, in shards (chunks) of the same steps; each epoch takes every sample once, through torch's
 DataLoader, shards in random order and samples mixed within each. zstd and aecodec's lossless mode keep every bit; with a bound,
 aecodec keeps the values within 1e-3 of the range. Bytes are those of the files that an epoch reads. Files are warm, so that
-decoding and not the disk is timed; the `network` column is what 1 Gbit/s would allow, where data lie elsewhere.
+decoding and not the disk is timed; the `network` column is what 1 Gbit/s would allow, where data lie elsewhere. On a machine that
+has other work, compare the column of processor time.
 
     python bench/loader.py [--megabytes 128] [--csv bench/loader.csv]
 """
@@ -28,7 +29,8 @@ from aecodec.integrations.torch import ArrayDataset, ChunkSampler, ChunkStream
 
 GRID, SHARD, BATCH = (128, 128), 64, 32
 GIGABIT = 125e6
-COLUMNS = ["format", "workers", "bytes_read", "share_of_raw", "samples_per_second", "network_samples_per_second", "worst_error"]
+COLUMNS = ["format", "workers", "bytes_read", "share_of_raw", "samples_per_second", "samples_per_cpu_second"]
+COLUMNS += ["network_samples_per_second", "worst_error"]
 
 
 class Shards(Dataset[Any]):
@@ -91,21 +93,22 @@ def aecz(x: np.ndarray, folder: Path, **options: Any) -> Path:
     return folder / "x.aecz"
 
 
-def epoch(loader: DataLoader[Any]) -> tuple[int, float]:
-    """(samples, seconds) of the second of two epochs."""
+def epoch(loader: DataLoader[Any]) -> tuple[int, float, float]:
+    """(samples, seconds, seconds of this process's threads on processors) of the second of two epochs."""
     for _ in range(2):
-        start, count = time.perf_counter(), 0
+        start, begin, count = time.perf_counter(), time.process_time(), 0
         for batch in loader:
             count += len(batch)
-    return count, time.perf_counter() - start
+    return count, time.perf_counter() - start, time.process_time() - begin
 
 
 def row(name: str, workers: int, loader: DataLoader[Any], sent: int, x: np.ndarray, worst: float) -> dict[str, object]:
     """One line of the table."""
-    count, seconds = epoch(loader)
+    count, seconds, spent = epoch(loader)
     assert count == len(x), f"{name}: {count} samples of {len(x)}"
     wire = count / max(seconds, sent / GIGABIT)
-    numbers = (name, workers, sent, f"{sent / x.nbytes:.4f}", round(count / seconds), round(wire), f"{worst:.3g}")
+    own = "" if workers else str(round(count / spent))  # workers are processes of their own
+    numbers = (name, workers, sent, f"{sent / x.nbytes:.4f}", round(count / seconds), own, round(wire), f"{worst:.3g}")
     found = dict(zip(COLUMNS, numbers, strict=True))
     print(", ".join(f"{key} {value}" for key, value in found.items()))
     return found
@@ -143,7 +146,8 @@ def main() -> None:
     if given.csv:
         with given.csv.open("w", newline="") as file:
             file.write(
-                f"# {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, torch {torch.__version__}, "
+                f"# {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, torch {torch.__version__}"
+                f", load average {os.getloadavg()[0]:.1f}, "
             )
             file.write(f"zstandard {zstandard.__version__}, aecodec {aecodec.__version__}; {count} samples of {GRID} float32, ")
             file.write(f"shards of {SHARD}, batches of {BATCH}\n")
