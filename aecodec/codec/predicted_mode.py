@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aecodec.canonical import fill_missing
+from aecodec.codec.fine_lattice import LARGEST_SPACING, FineLattice, fine_lattice, fine_units
 from aecodec.codec.grouping import put_phases, put_symbols, take_phases, take_symbols
 from aecodec.codec.model import Model, Origin
 from aecodec.codec.sections import (
@@ -30,24 +31,14 @@ from aecodec.packing.groups import GroupedSymbols, encode_groups
 from aecodec.packing.scale import INDICES
 from aecodec.packing.varint import Cursor, put_section
 from aecodec.phases import Phase, base_grid, targets
-from aecodec.prediction import VALUE_LIMIT, frames_shape, from_frames, run_phases, to_frames, zero_frames
+from aecodec.prediction import frames_shape, from_frames, run_phases, to_frames, zero_frames
 
 CLASSES, EXCEPTIONS, PER_CHANNEL, CONSTANT = 2, 4, 16, 32
 _ALL_FLAGS = CLASSES | EXCEPTIONS | PER_CHANNEL | CONSTANT
-FINE = 16  # fine units to a lattice step of floats
-LARGEST_SPACING = 1 << 20
 _BASE_AXES = (0, 0b11000, 0b00010, 0b11010)
 _BASE_CELL = 16
 _DEAD_ZONE = 0.1  # of a lattice step; chosen on train splits
 _FEW = 0.01  # of the constant sites may differ from what they are expected to be, and are then stored exactly
-
-
-@dataclass(frozen=True)
-class _Lattice:
-    """Fine units of each channel, and how many of them the residual's lattice is apart."""
-
-    units: np.ndarray
-    spacing: int
 
 
 @dataclass(frozen=True)
@@ -77,15 +68,14 @@ def encode_predicted(array: np.ndarray, errors: np.ndarray, model: Model, origin
     """
     classes = non_finite_classes(array)
     values = array if classes is None else fill_missing(array)
-    steps = lattice_steps(errors, peaks(values), array.dtype)
-    lattice = _lattice(steps, array.dtype) if steps.all() else None
+    most = peaks(values)
+    steps = lattice_steps(errors, most, array.dtype)
+    lattice = fine_lattice(steps, array.dtype) if steps.all() else None
     if model.manifest.predictor is None or lattice is None:
         return None
     base = _base(model, array.shape, origin, array.dtype)
-    with np.errstate(over="ignore", invalid="ignore"):
-        fine = np.subtract(values, base, dtype=np.float64)
-        fine *= (1.0 / lattice.units).reshape(1, -1, 1, 1)
-    if not (max(fine.max(), -fine.min()) <= VALUE_LIMIT - lattice.spacing):
+    fine = fine_units(values, base, lattice, most)
+    if fine is None:
         return None
     sites = model.constant_sites(array.shape, origin)
     if sites is not None and not (sites.any() and (np.abs(fine[:, sites]) > lattice.spacing / 2).mean() < _FEW):
@@ -174,7 +164,7 @@ def decode_predicted(
     layout = model.manifest.predictor
     model.check_fits(shape, whole=False)
     steps = decode_steps(cursor, shape[1], bool(flags & PER_CHANNEL), dtype)
-    lattice = _lattice(steps, dtype)
+    lattice = fine_lattice(steps, dtype)
     if lattice is None:
         raise FormatError(f"chunk has lattice steps {steps[:4]} that are not equal whole numbers up to {LARGEST_SPACING}")
     base_axes = cursor.byte()
@@ -219,22 +209,13 @@ def decode_predicted(
     return array
 
 
-def _lattice(steps: np.ndarray, dtype: np.dtype) -> _Lattice | None:
-    if dtype.kind == "f":
-        return _Lattice(steps / FINE, FINE)
-    spacing = float(steps[0])
-    if not ((steps == spacing).all() and spacing <= LARGEST_SPACING and spacing == np.rint(spacing)):
-        return None
-    return _Lattice(np.ones(len(steps)), int(spacing))
-
-
 def _base(model: Model, shape: tuple[int, ...], origin: Origin, dtype: np.dtype) -> np.ndarray:
     """What the lattice starts from, float64 broadcastable to `shape`; whole numbers for integers."""
     centre = model.centre(shape, origin)
     return centre if dtype.kind == "f" else np.rint(centre)
 
 
-def _restore(found: np.ndarray, lattice: _Lattice, dtype: np.dtype, base: np.ndarray, constant: np.ndarray | None) -> np.ndarray:
+def _restore(found: np.ndarray, lattice: FineLattice, dtype: np.dtype, base: np.ndarray, constant: np.ndarray | None) -> np.ndarray:
     """Values of fine units `found` (canonical, written to); those of `constant` sites are the base."""
     if constant is not None:
         found[:, constant] = 0

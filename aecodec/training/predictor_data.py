@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from aecodec.canonical import fill_missing
+from aecodec.codec.fine_lattice import FINE
 from aecodec.codec.model import Model
-from aecodec.codec.predicted_mode import FINE
 from aecodec.errors import ModelError
 from aecodec.packing.estimate import grouped_bits
 from aecodec.phase_inputs import Inputs

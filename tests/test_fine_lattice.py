@@ -1,0 +1,56 @@
+"""Fine units of the predicted path: which lattices there are, and which values they hold."""
+
+import numpy as np
+
+from aecodec.codec.fine_lattice import FINE, FineLattice, fine_lattice, fine_units
+from aecodec.lattice import peaks
+from aecodec.prediction import VALUE_LIMIT
+
+BASE = np.array([1.0, -2.0]).reshape(1, 2, 1, 1)
+
+
+def units_of(values, lattice, base=BASE):
+    return fine_units(values, base, lattice, peaks(values))
+
+
+def test_floats_have_sixteen_units_to_a_step():
+    lattice = fine_lattice(np.array([0.5, 2.0]), np.dtype("f4"))
+    assert lattice is not None
+    assert lattice.units.tolist() == [0.5 / FINE, 2.0 / FINE]
+    assert lattice.spacing == FINE
+
+
+def test_integers_have_one_spacing_of_whole_numbers():
+    lattice = fine_lattice(np.array([3.0, 3.0]), np.dtype("i4"))
+    assert lattice is not None
+    assert (lattice.units.tolist(), lattice.spacing) == ([1.0, 1.0], 3)
+    assert fine_lattice(np.array([3.0, 5.0]), np.dtype("i4")) is None
+    assert fine_lattice(np.array([2.0**21, 2.0**21]), np.dtype("i4")) is None
+
+
+def test_values_are_counted_from_their_base_in_pieces_of_any_length():
+    lattice = FineLattice(np.array([0.25, 0.5]), FINE)
+    values = np.random.default_rng(0).normal(size=(300, 2, 20, 19)).astype(np.float32)
+    found = units_of(values, lattice)
+    assert found is not None
+    assert np.array_equal(found, (values.astype(float) - BASE) * np.array([4.0, 2.0]).reshape(1, 2, 1, 1))
+
+
+def test_what_is_too_far_from_its_base_is_refused():
+    lattice = FineLattice(np.ones(2), FINE)
+    values = np.zeros((1, 2, 1, 2))
+    most = float(VALUE_LIMIT - FINE)
+    values[0, 1, 0, 1] = most - 2.0
+    assert units_of(values, lattice) is not None
+    values[0, 1, 0, 1] = most - 1.0
+    assert units_of(values, lattice) is None
+    values[0, 1, 0, 1] = np.inf
+    assert units_of(values, lattice) is None
+
+
+def test_a_base_far_from_0_with_values_beside_it_does_no_harm():
+    lattice = FineLattice(np.ones(2), FINE)
+    base = BASE + float(VALUE_LIMIT)
+    found = units_of(np.broadcast_to(base, (3, 2, 4, 4)).copy(), lattice, base)
+    assert found is not None
+    assert not found.any()
