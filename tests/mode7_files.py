@@ -37,8 +37,8 @@ def drifting(shape, seed=0):
     return fields * (10.0 / fields.std())
 
 
-def layout_of(reach=1, channel_reach=0, classes=1, sources=(), offsets=True):
-    return PhaseLayout(reach, channel_reach, classes, tuple(sources), offsets)
+def layout_of(reach=1, channel_reach=0, classes=1, sources=(), offsets=True, spacing=0):
+    return PhaseLayout(reach, channel_reach, classes, tuple(sources), offsets, spacing)
 
 
 def random_weights(layout, seed=0, size=0.3):

@@ -369,7 +369,16 @@ def test_files_of_one_group_stay_together(tmp_path, folder):
     ("old", "new", "message"),
     [
         ('source = "made up"\n', "", "'source' is missing"),
-        ("seed = 3", "sede = 3", "recipe has unknown keys sede; known are axes, data, measure, predictor, seed, suits, train"),
+        ("seed = 3", "sede = 3", "recipe has unknown keys sede; known are axes, data, fit, measure, predictor, seed, suits, train"),
+        ("[train]\n", "[fit]\ntile = [1, 2, 8, 8]\n[train]\n", "[train] and [fit] exclude each other"),
+        ("train = [0", 'axes = "tcyx"\ntrain = [0', "[[data]] axes belong to recipes of a predictor alone; [train] and [fit] take"),
+        (
+            "[train]\n",
+            "[predictor]\nshares = [0.1, 0.01]\n[train]\n",
+            "[predictor] shares = [0.1, 0.01] must be two rising",
+        ),
+        ("train = [0", 'lengths = "a.npy"\ntrain = [0', "fields/wind.npy: lengths and labels come together"),
+        ("train = [0", "gray = 3\ntrain = [0", "fields/wind.npy: gray must be true or false"),
         ('axes = "tcyx"\nseed', 'axes = "tcyq"\nseed', "axes='tcyq' has unknown letter(s) q"),
         ("steps = 10", "stepz = 10", "[train] has unknown keys stepz"),
         ("max_error = 0.05\n[suits]", "max_error = -1\n[suits]", "max_error=-1 is negative"),
@@ -451,3 +460,41 @@ def test_a_small_field_is_notcropped_and_a_large_one_keeps_its_channels():
     large = np.zeros((64, 3, 100, 200))
     assert checks.cropped(large, "tcyx", "tzyx").shape == (16, 3, 13, 25)
     assert checks.cropped(large, "tcyx", "tz").shape == (1, 3, 100, 200)
+
+
+GRAY = """
+axes = "yx"
+seed = 0
+[[data]]
+path = "photos"
+files = "*.png"
+gray = true
+source = "made up"
+licence = "none"
+held_out = 0.25
+[fit]
+tile = [1, 1, 8, 8]
+[predictor]
+linear = true
+shares = [0.01, 0.02]
+[[measure]]
+quality = 50
+[[measure]]
+lossless = true
+"""
+
+
+def test_a_closed_form_and_a_linear_predictor_may_ship_together(tmp_path):
+    pytest.importorskip("torch")
+    (tmp_path / "photos").mkdir()
+    for number in range(4):
+        rows = 48 if number else 96  # which is cut into pieces as large as the others
+        values = np.clip(np.moveaxis(smooth_field((3, rows, 48), number), 0, -1) * 5 + 128, 0, 255).astype(np.uint8)
+        Image.fromarray(values).save(tmp_path / "photos" / f"{number}.png")
+    bundle = run(recipe_of(tmp_path, GRAY), Settings(tmp_path, tmp_path / "work", tmp_path), lambda _line: None)
+    assert bundle.manifest.tile == (1, 1, 8, 8)
+    assert bundle.manifest.predictor.spacing == 16
+    assert not bundle.manifest.any_channels
+    coarse, exact = bundle.manifest.provenance["metrics"]
+    assert exact["worst_error"] == 0
+    assert coarse["bits_per_value"] < coarse["without_model_bits_per_value"]

@@ -21,6 +21,7 @@ import aecodec
 from aecodec.api.reader import Reader
 from aecodec.models.bundle import Bundle
 from aecodec.models.predictor_network import network_graph
+from aecodec.models.predictor_only import predictor_only
 
 FOLDER = Path(__file__).parent
 LARGEST = 40 << 10
@@ -149,6 +150,13 @@ RECIPES: dict[str, dict] = {
         "dtype": "|i1",
         "fit": {"axes": "tyx", "tile": [1, 1, 8, 8], "reference": False, "max_error": 1},
         "compress": {"axes": "tyx", "max_error": 1},
+    },
+    "predicted-any-channels": {
+        "kind": "smooth",
+        "shape": [3, 3, 12, 14],
+        "dtype": "<i4",
+        "predictor": {"reach": 2, "classes": 2, "sources": ["before", "after", "channel-1", "zero"], "spacing": 16, "alone": True},
+        "compress": {"axes": "tcyx", "max_error": 2},
     },
     "predicted-network": {
         "kind": "drifts",
@@ -326,7 +334,7 @@ def make(name: str) -> tuple[bytes, dict]:
     if "append" in recipe:
         data = appended(array, recipe)
     elif "predictor" in recipe:
-        data = by_network(array, model.bundle, recipe)
+        data = by_network(array, model.bundle if model else None, recipe)
     elif "join" in recipe:
         parts = np.split(array, recipe["join"])
         data = b"".join(aecodec.compress(part, model, threads=1, **recipe["compress"]) for part in parts)
@@ -344,14 +352,16 @@ def make(name: str) -> tuple[bytes, dict]:
     return data, {"recipe": recipe, "expected": expected, "writer": f"aecodec {aecodec.__version__}"}
 
 
-def by_network(array: np.ndarray, bundle: Bundle, recipe: dict) -> bytes:
-    """A file of one chunk, predicted by a network."""
+def by_network(array: np.ndarray, bundle: Bundle | None, recipe: dict) -> bytes:
+    """A file of one chunk, predicted by a network, which may be `alone`, for any number of channels."""
     sys.path.insert(0, str(FOLDER.parent))
     from mode7_files import layout_of, predicted_file, random_network, remade
 
-    layout = layout_of(**recipe["predictor"])
-    model = aecodec.Model(remade(bundle, layout, graph=network_graph(layout, random_network(layout))))
-    return predicted_file(array, model=model, **recipe["compress"])
+    alone = recipe["predictor"].get("alone", False)
+    layout = layout_of(**{key: value for key, value in recipe["predictor"].items() if key != "alone"})
+    graph = network_graph(layout, random_network(layout))
+    made = predictor_only(layout, graph, "tcyx", "predictor", {}) if alone else remade(bundle, layout, graph=graph)
+    return predicted_file(array, model=aecodec.Model(made), **recipe["compress"])
 
 
 def appended(array: np.ndarray, recipe: dict) -> bytes:
