@@ -107,7 +107,7 @@ def decode_chunk(
         whole = np.full(spec.shape, padding, spec.dtype)
         whole[tuple(slice(size) for size in sizes)] = array
         array = whole
-    return np.asfortranarray(array) if flags & _FORTRAN else np.ascontiguousarray(array)
+    return np.asfortranarray(array) if flags & _FORTRAN else np.asarray(array, order="C")
 
 
 def chunk_facts(head: bytes, ndim: int, itemsize: int) -> ChunkFacts:
@@ -203,4 +203,6 @@ def _flags(view: memoryview) -> int:
 
 
 def _checksum(chunk: bytearray | memoryview) -> bytes:
-    return (xxhash.xxh64_intdigest(memoryview(chunk)[1 + _CHECKSUM :]) & 0xFFFFFFFF).to_bytes(_CHECKSUM, "little")
+    digest = xxhash.xxh64(bytes(chunk[:1]))
+    digest.update(memoryview(chunk)[1 + _CHECKSUM :])
+    return (digest.intdigest() & 0xFFFFFFFF).to_bytes(_CHECKSUM, "little")
