@@ -1,8 +1,8 @@
 """zarr through the codec next to the library's own decoding: python bench/stores.py [--data DIR] [--quick].
 
 One field repeated along its steps. `read` is all of a zarr array in memory, chunk by chunk through zarr's own pipeline;
-`decode` the same chunks by the library alone, on as many threads, into one array; rounds by turns, ratios of neighbours. The second
-table is what a chunk costs in the lean form of FORMAT.md, section 7, and as a whole .aecz file.
+`decode` the same chunks by the library alone, on as many threads, into one array; rounds by turns, ratios of neighbours.
+`zarr_alone` reads uncompressed chunks: what zarr itself takes. Last, bytes of a chunk in the lean form of FORMAT.md, section 7, and as .aecz.
 """
 
 import argparse
@@ -48,6 +48,7 @@ class Row:
     read_mb_s: float
     decode_mb_s: float
     read_over_decode: float
+    zarr_alone_mb_s: float
     ratio: float
     bytes_per_chunk: float
     bytes_per_chunk_aecz: float
@@ -67,12 +68,15 @@ def measure(
     parts = [x[start : start + steps] for start in range(0, len(x), steps)]
     stored = [coding.encode(part) for part in parts]
     whole = [aecodec.compress(part, model or False, field.axes, level=level, embed_model=False, max_error=bound) for part in parts]
-    times, own = Times(), Times()
+    plain = zarr.create_array(store={}, shape=x.shape, chunks=chunks, dtype=x.dtype, compressors=None)
+    plain[...] = x
+    times, own, alone = Times(), Times(), Times()
     with ThreadPoolExecutor(options.threads) as pool:
         for number in range(options.runs + 1):
             calls = [(times, lambda: array[...]), (own, lambda: decode(stored, parts, coding, x, pool))]
             for clock, call in calls if number % 2 else calls[::-1]:
                 clock.call(call)
+            alone.call(lambda: plain[...])
     times.wall, own.wall = times.wall[1:], own.wall[1:]  # the first loads sessions
     assert np.abs(array[...] - x).max() <= bound
     size = statistics.fmean(map(len, stored))
@@ -86,6 +90,7 @@ def measure(
         round(times.rate(x.nbytes), 1),
         round(own.rate(x.nbytes), 1),
         round(speed_ratio(times.wall, own.wall), 3),
+        round(alone.rate(x.nbytes), 1),
         round(x.nbytes / sum(map(len, stored)), 3),
         round(size, 1),
         round(statistics.fmean(map(len, whole)), 1),
