@@ -2,7 +2,8 @@
 
 One field repeated along its steps. `read` is all of a zarr array in memory, chunk by chunk through zarr's own pipeline;
 `decode` the same chunks by the library alone, on as many threads, into one array; rounds by turns, ratios of neighbours.
-`zarr_alone` reads uncompressed chunks: what zarr itself takes. Last, bytes of a chunk in the lean form of FORMAT.md, section 7, and as .aecz.
+`zarr_alone` reads uncompressed chunks: what zarr itself takes. Last, bytes of a chunk in the lean form of FORMAT.md,
+section 7, and as .aecz.
 """
 
 import argparse

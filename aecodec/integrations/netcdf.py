@@ -28,10 +28,9 @@ def open_dataset(path: str | os.PathLike[str]) -> Any:
         raise require_extra(engine, _MODULES[engine], f"reading {os.fspath(path)}")
     options: dict[str, Any] = {"backend_kwargs": {"indexpath": ""}} if engine == "cfgrib" else {}
     try:
-        found = xarray.open_dataset(path, engine=engine, decode_cf=False, cache=False, **options)
+        return xarray.open_dataset(path, engine=engine, decode_cf=False, cache=False, **options)
     except Exception as error:  # noqa: BLE001  # each engine has errors of its own
         raise FormatError(f"{os.fspath(path)} cannot be read by {engine}: {type(error).__name__}: {str(error)[:200]}") from None
-    return found.set_coords([name for name in _coordinates(found) if name in found.variables])
 
 
 def _engine(path: Path) -> str:
@@ -58,12 +57,3 @@ def _installed(engine: str) -> bool:
     except (ImportError, RuntimeError):  # cfgrib without the library beneath it
         return False
     return True
-
-
-def _coordinates(dataset: Any) -> set[str]:
-    """Variables that others, or the dataset, name as their coordinates, and bounds of cells."""
-    named: set[str] = set()
-    for attributes in [dataset.attrs, *(variable.attrs for variable in dataset.variables.values())]:
-        for key in ("coordinates", "bounds", "climatology", "grid_mapping"):
-            named |= set(str(attributes.get(key, "")).replace(":", " ").split())
-    return named
