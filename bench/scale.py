@@ -126,8 +126,8 @@ def show(rows: list[Row]) -> None:
     console.print(costs)
     print(
         "One .aecz file is written by one process, which takes compressed chunks only: at 500 MB/s of storage it serves "
-        f"{500 * min(row.ratio for row in rows):,.0f} MB/s of array or more; beyond that, several files (which can be joined by cat) "
-        "or a zarr store, to which every worker writes."
+        f"{500 * min(row.ratio for row in rows):,.0f} MB/s of array or more; beyond that, several files "
+        "(which can be joined by cat) or a zarr store, to which every worker writes."
     )
 
 
