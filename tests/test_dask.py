@@ -20,7 +20,7 @@ from aecodec.integrations import dask as aed  # noqa: E402  # needs dask
 @pytest.fixture(scope="module")
 def cluster():
     with (
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, memory_limit=0) as found,
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0", memory_limit=0) as found,
         distributed.Client(found, set_as_default=False) as client,
     ):
         yield client
@@ -60,11 +60,6 @@ def test_chunks_of_the_file_are_those_of_the_dask_array(tmp_path):
 
 
 def test_zarr_and_back(anywhere, lazy, field, model, tmp_path):
-    from zarr.registry import register_codec
-
-    from aecodec.integrations.zarr import AecodecCodec
-
-    register_codec("aecodec", AecodecCodec)
     regular = lazy.rechunk((5, 2, 32, 40))
     target = aed.to_zarr(regular, tmp_path / "a.zarr", model, "tcyx", max_error=0.05)
     assert target.chunks == (5, 2, 32, 40)

@@ -21,15 +21,6 @@ from aecodec.integrations.xarray import to_zarr  # noqa: E402
 FILL = np.float32(9.96921e36)
 
 
-@pytest.fixture(autouse=True)
-def registered():
-    from zarr.registry import register_codec
-
-    from aecodec.integrations.zarr import AecodecCodec
-
-    register_codec("aecodec", AecodecCodec)
-
-
 @pytest.fixture
 def dataset(field):
     t2m = field[:, 0, :, :30] + 280

@@ -24,16 +24,6 @@ from aecodec.integrations.zarr_summary import summarise  # noqa: E402
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.fixture(autouse=True)
-def registered():
-    """As the entry points do where the package is installed; `test_entry_points` looks at these."""
-    import numcodecs
-    from zarr.registry import register_codec
-
-    register_codec("aecodec", AecodecCodec)
-    numcodecs.register_codec(Aecodec)
-
-
 def create(store, x, codec, version=3, **more):
     given = {"serializer": codec, "compressors": None} if version == 3 else {"compressors": codec}
     return zarr.create_array(store=store, shape=x.shape, dtype=x.dtype, zarr_format=version, **given, **more)

@@ -16,6 +16,7 @@ from aecodec.integrations.coding import Coding, make_coding
 try:
     from numcodecs.abc import Codec
     from numcodecs.compat import ensure_contiguous_ndarray
+    from numcodecs.registry import register_codec
 except ImportError:
     raise require_extra("numcodecs", "zarr", "aecodec.integrations.numcodecs") from None
 
@@ -70,3 +71,6 @@ class Aecodec(Codec):  # type: ignore[misc]  # numcodecs has no types
     def __repr__(self) -> str:
         model = self.coding.reference.id[:12] if self.coding.reference is not None else None
         return f"Aecodec(axes={self.coding.axes!r}, fidelity={self.coding.fidelity.to_json()}, model={model})"
+
+
+register_codec(Aecodec)  # as the entry point does, where the package is run without being installed

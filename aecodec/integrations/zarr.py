@@ -21,6 +21,7 @@ from aecodec.integrations.coding import Coding, make_coding
 
 try:
     from zarr.abc.codec import ArrayBytesCodec
+    from zarr.registry import register_codec
 except ImportError:
     raise require_extra("zarr 3", "zarr", "aecodec.integrations.zarr") from None
 
@@ -94,3 +95,6 @@ class AecodecCodec(ArrayBytesCodec):
 
     async def _decode_single(self, chunk_bytes: Any, chunk_spec: Any) -> Any:
         return await asyncio.to_thread(self._decode_sync, chunk_bytes, chunk_spec)
+
+
+register_codec(NAME, AecodecCodec)  # as the entry point does, where the package is run without being installed
