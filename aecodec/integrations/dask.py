@@ -14,8 +14,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Unpack
 
-import dask
-import dask.array
 import numpy as np
 
 from aecodec.api.chunking import chunk_length
@@ -29,7 +27,7 @@ from aecodec.container.writer import ContainerWriter
 from aecodec.errors import UsageError
 from aecodec.fidelity import Fidelity
 from aecodec.integrations.coding import Coding
-from aecodec.integrations.dask_blocks import along_stream, block_spec, computed, loaded, spec_of, travelling, with_range
+from aecodec.integrations.dask_blocks import along_stream, block_spec, computed, dask, loaded, spec_of, travelling, with_range
 from aecodec.integrations.dask_fit import Evaluation, evaluate, fit
 from aecodec.integrations.models import ModelReference, reference_to
 

@@ -22,6 +22,7 @@ try:
 except ImportError:
     raise require_extra("dask", "dask", "aecodec.integrations.dask") from None
 
+__all__ = ["along_stream", "block_spec", "computed", "dask", "loaded", "spec_of", "travelling", "with_range"]
 _AHEAD = 4  # results for each thread that are computed while one is used
 
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Unpack
 
-import dask
 import numpy as np
 
 from aecodec.api.chunking import chunk_length
@@ -19,7 +18,7 @@ from aecodec.codec.effort import DEFAULT_LEVEL
 from aecodec.codec.model import Model
 from aecodec.errors import ModelError
 from aecodec.fidelity import Fidelity
-from aecodec.integrations.dask_blocks import along_stream, block_spec, computed, loaded, spec_of, travelling, with_range
+from aecodec.integrations.dask_blocks import along_stream, block_spec, computed, dask, loaded, spec_of, travelling, with_range
 from aecodec.integrations.models import ModelReference
 from aecodec.integrations.stored_chunk import as_numbers, fits
 from aecodec.models.fit import enough_to_begin, fit_statistics
