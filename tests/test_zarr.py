@@ -41,7 +41,7 @@ def test_v3_within_the_bound_sharded_and_not(tmp_path, field, model, shards):
     assert (found.chunks, found.unfit) == (4, 0)
     assert found.ratio > 5
     files = sum(file.stat().st_size for file in (tmp_path / "a" / "c").rglob("*") if file.is_file())
-    assert 0 <= files - found.stored_bytes <= (16 * 4 + 4 if shards else 0)  # the shards' index
+    assert 0 <= files - found.stored_bytes <= (2 * (16 * 8 + 4) if shards else 0)  # the shards' index
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
