@@ -21,7 +21,7 @@ def test_a_file_without_its_model_needs_it_named(tmp_path, monkeypatch, field, m
     assert np.abs(aecodec.decompress(data, model=model) - field).max() <= 0.05
     model.save(tmp_path / "wind.aecm")
     assert np.array_equal(aecodec.decompress(data, model=tmp_path / "wind.aecm"), aecodec.decompress(data, model=model))
-    monkeypatch.setenv("AECODEC_MODELS", str(tmp_path))
+    monkeypatch.setenv("AECODEC_MODEL_PATH", str(tmp_path))
     assert np.array_equal(aecodec.decompress(data), aecodec.decompress(data, model=model))
 
 

@@ -38,7 +38,7 @@ def test_a_model_saves_and_loads(tmp_path, field, model):
 def test_installed_models_are_found_by_name_and_id(tmp_path, monkeypatch, model):
     model.save(tmp_path / "wind.aecm")
     (tmp_path / "broken.aecm").write_bytes(b"not a model")
-    monkeypatch.setenv("AECODEC_MODELS", str(tmp_path))
+    monkeypatch.setenv("AECODEC_MODEL_PATH", str(tmp_path))
     assert aecodec.load_model("wind").id == model.id
     assert aecodec.load_model(model.id).id == model.id
     with pytest.raises(ModelError, match="no model 'gale': no such file, and no model of that name or id in "):

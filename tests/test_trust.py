@@ -46,7 +46,7 @@ def test_an_embedded_model_can_be_refused(data, field, model, way):
         decoded(data, way, allow_embedded_model=False)
     assert str(caught.value) == (
         f"the file brings model {model.id} along, and allow_embedded_model=False keeps it from running; "
-        "pass model=, or put its .aecm into a directory that AECODEC_MODELS names"
+        "pass model=, or put its .aecm into a directory that AECODEC_MODEL_PATH names"
     )
     found = decoded(data, way, allow_embedded_model=False, model=model)
     assert np.array_equal(found, decoded(data, way))

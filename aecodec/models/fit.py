@@ -25,6 +25,7 @@ MAX_TILE_VECTOR = 512  # steps times channels that the KLT spans
 _FIELD_STEPS = (1, 3, 6, 12, 24)
 _SERIES_STEPS = (1, 8, 32, 128)
 _FIELD_VECTOR = 144
+_BEGINNING = 1 << 26  # bytes of samples that are looked at before the pass begins
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,19 @@ def fit_linear(
     mean field, don't, or (None) what makes held-out samples smaller. `values_to_code`: over how many values the model's own
     bytes are spread; if they are few, it is left without what does not pay.
     """
-    statistics = _gather(slabs, tile, seed)
+    return fit_statistics(_gather(slabs, tile, seed), errors, axes, reference=reference, tile=tile, values_to_code=values_to_code)
+
+
+def fit_statistics(
+    statistics: Statistics,
+    errors: np.ndarray | None,
+    axes: str = "",
+    *,
+    reference: bool | None = None,
+    tile: tuple[int, int, int, int] | None = None,
+    values_to_code: float = np.inf,
+) -> FitResult:
+    """What follows on the one pass over the samples; arguments as of `fit_linear`."""
     fitter = Fitter(statistics, errors, values_to_code)
     allowed = _references(reference, statistics)
     predictor = PredictorSearch(statistics, fitter.scale * fitter.lattice, values_to_code)
@@ -81,8 +94,7 @@ def _references(asked: bool | None, statistics: Statistics) -> list[bool]:
 def _gather(slabs: Iterable[np.ndarray], tile: tuple[int, int, int, int] | None, seed: int) -> Statistics:
     iterator = (slab for slab in slabs if slab.size)
     start: list[np.ndarray] = []
-    longest = max(_FIELD_STEPS[-1], _SERIES_STEPS[-1]) * 3
-    while sum(len(s) for s in start) < longest and sum(s.nbytes for s in start) < 1 << 26:
+    while not enough_to_begin(sum(len(s) for s in start), sum(s.nbytes for s in start)):
         slab = next(iterator, None)
         if slab is None:
             break
@@ -90,14 +102,24 @@ def _gather(slabs: Iterable[np.ndarray], tile: tuple[int, int, int, int] | None,
     if not start:
         raise ModelError("nothing to fit: the samples hold no values; give at least one array that is not empty")
     shape = start[0].shape[1:]
-    channels = shape[0] if tile is None else tile[1]
-    tile_steps = (tile[0],) if tile else _tile_steps(channels, shape[1] * shape[2], sum(len(s) for s in start))
-    groups = -(-shape[0] // min(channels, MAX_TILE_VECTOR))
-    statistics = Statistics((shape[0], shape[1], shape[2]), groups, tile_steps, max(tile_steps), seed)
+    statistics = empty_statistics((shape[0], shape[1], shape[2]), tile, sum(len(s) for s in start), seed)
     for segment in _segments(itertools.chain(start, iterator), shape, statistics.segment):
         missing = ~np.isfinite(segment) if segment.dtype.kind == "f" else None
         statistics.add(fill_missing(segment), missing if missing is not None and missing.any() else None)
     return statistics
+
+
+def enough_to_begin(steps: int, size: int) -> bool:
+    """True if so many steps, of so many bytes, tell which lengths of tiles can be tried."""
+    return steps >= 3 * max(_FIELD_STEPS[-1], _SERIES_STEPS[-1]) or size >= _BEGINNING
+
+
+def empty_statistics(shape: tuple[int, int, int], tile: tuple[int, int, int, int] | None, available: int, seed: int) -> Statistics:
+    """For samples of `shape` (channels, rows, columns), of which the beginning has `available` steps."""
+    channels = shape[0] if tile is None else tile[1]
+    tile_steps = (tile[0],) if tile else _tile_steps(channels, shape[1] * shape[2], available)
+    groups = -(-shape[0] // min(channels, MAX_TILE_VECTOR))
+    return Statistics(shape, groups, tile_steps, max(tile_steps), seed)
 
 
 def _tile_steps(channels: int, pixels: int, available: int) -> tuple[int, ...]:

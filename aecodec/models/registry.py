@@ -24,14 +24,16 @@ from aecodec.limits import DEFAULT_LIMITS, Limits
 from aecodec.models.bundle import Bundle
 from aecodec.models.manifest import Manifest
 
-ENVIRONMENT = "AECODEC_MODELS"
+ENVIRONMENT = "AECODEC_MODEL_PATH"
+_EARLIER = "AECODEC_MODELS"  # as it was called at first
 SHIPPED = Path(__file__).parent
 _ID = re.compile(r"[0-9a-f]{64}")
 
 
 def directories() -> list[Path]:
-    """Directories searched, in order: the shipped one, then those that AECODEC_MODELS names."""
-    named = [Path(part) for part in os.environ.get(ENVIRONMENT, "").split(os.pathsep) if part]
+    """Directories searched, in order: the shipped one, then those that AECODEC_MODEL_PATH names."""
+    variables = (os.environ.get(name, "") for name in (ENVIRONMENT, _EARLIER))
+    named = [Path(part) for variable in variables for part in variable.split(os.pathsep) if part]
     return [SHIPPED, *named]
 
 
@@ -58,7 +60,7 @@ def load_bundle(source: str | os.PathLike[str] | bytes, limits: Limits = DEFAULT
     found = find(str(source), limits)
     if found is not None:
         return found
-    raise ModelError(f"no model {str(source)!r}: no such file, and no model of that name or id in {_places()}")
+    raise ModelError(f"no model {str(source)!r}: no such file, and no model of that name or id in {places()}")
 
 
 def find(name_or_id: str, limits: Limits = DEFAULT_LIMITS) -> Bundle | None:
@@ -138,10 +140,11 @@ def is_shipped(bundle_id: str) -> bool:
 def missing(bundle_id: str) -> ModelError:
     """The error for a file whose model cannot be found."""
     return ModelError(
-        f"the file needs model {bundle_id}, which is not embedded in it and not in {_places()}; "
+        f"the file needs model {bundle_id}, which is not embedded in it and not in {places()}; "
         f"pass model=, or put its .aecm into a directory that {ENVIRONMENT} names"
     )
 
 
-def _places() -> str:
+def places() -> str:
+    """The directories, for messages."""
     return ", ".join(str(directory) for directory in directories())

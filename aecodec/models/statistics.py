@@ -3,7 +3,8 @@
 import numpy as np
 
 from aecodec.errors import ModelError
-from aecodec.models.sample import RunSample
+from aecodec.models.sample import Reservoir, RunSample
+from aecodec.models.sums import Sum
 
 SAMPLE_VALUES = 1_500_000
 RUN_VALUES = 1 << 22
@@ -29,24 +30,27 @@ class Statistics:
         self.unit = np.ones(shape[0])
         self.low = np.full(shape[0], np.inf)
         self.high = np.full(shape[0], -np.inf)
-        self.total = np.zeros(shape[0])
-        self.squares = np.zeros(shape[0])
-        self.field = np.zeros(shape)
+        self._total, self._squares, self._field = Sum(shape[0]), Sum(shape[0]), Sum(shape)
         self.lowest, self.highest = np.full(shape, np.inf, np.float32), np.full(shape, -np.inf, np.float32)
         width = groups * -(-shape[0] // groups)
-        self.grams = {t: np.zeros((t * (width // groups),) * 2) for t in tile_steps}
+        self._grams = {t: Sum((t * (width // groups),) * 2) for t in tile_steps}
         self.blocks = dict.fromkeys(tile_steps, 0)
         self.window = _window(shape, segment)
         self.samples: list[np.ndarray] = []
         self.runs = RunSample(shape, _window(shape, _RUN_STEPS, RUN_VALUES // 2), RUN_VALUES, seed)
-        self._seen = 0
-        self._capacity = max(4, SAMPLE_VALUES // max(1, segment * shape[0] * _area(self.window)))
-        self._random = np.random.default_rng(seed)
+        self.capacity = max(4, SAMPLE_VALUES // max(1, segment * shape[0] * _area(self.window)))
+        self._kept = Reservoir(self.capacity, seed)
 
     def add(self, slab: np.ndarray, missing: np.ndarray | None = None) -> None:
         """Take one segment (at most `segment` consecutive steps), all values finite; `missing` marks those that were not."""
         if self.steps == 0:
-            self._set_origin(slab)
+            self.set_origin(slab)
+        values = self.add_sums(slab)
+        self._kept.put(self.samples, lambda: self.sampled(values))
+        self.runs.add(values if missing is None else np.where(missing, np.float32(np.nan), values))
+
+    def add_sums(self, slab: np.ndarray) -> np.ndarray:
+        """Take one segment for all but the samples; its values in shifted units, float32."""
         reals = (slab - self.shift[None, :, None, None]) / self.unit[None, :, None, None]
         self.low = np.minimum(self.low, reals.min(axis=(0, 2, 3)))
         self.high = np.maximum(self.high, reals.max(axis=(0, 2, 3)))
@@ -54,16 +58,33 @@ class Statistics:
             raise ModelError(f"values grow by more than {_LARGEST:g} over the samples, beyond float32 networks; take outliers out")
         values = reals.astype(np.float32)
         self.steps += len(values)
-        self.total += values.sum(axis=(0, 2, 3), dtype=np.float64)
-        self.squares += np.einsum("tcyx,tcyx->c", values, values, dtype=np.float64)
-        self.field += values.sum(axis=0, dtype=np.float64)
+        self._total.add(values.sum(axis=(0, 2, 3), dtype=np.float64))
+        self._squares.add(np.einsum("tcyx,tcyx->c", values, values, dtype=np.float64))
+        self._field.add(values.sum(axis=0, dtype=np.float64))
         self._add_grams(values)
-        self._add_sample(values)
-        self.runs.add(values if missing is None else np.where(missing, np.float32(np.nan), values))
         np.minimum(self.lowest, values.min(axis=0), out=self.lowest)
         np.maximum(self.highest, values.max(axis=0), out=self.highest)
+        return values
 
-    def _set_origin(self, slab: np.ndarray) -> None:
+    def sampled(self, values: np.ndarray) -> np.ndarray:
+        """The part of a segment that is kept if it is among the samples."""
+        rows, columns = self.window
+        return values[:, :, rows, columns].copy()
+
+    def merge_sums(self, other: "Statistics") -> None:
+        """Take all that `other`, of the same origin, was given for its sums; in any order the result has the same bits."""
+        self.steps += other.steps
+        np.minimum(self.low, other.low, out=self.low)
+        np.maximum(self.high, other.high, out=self.high)
+        np.minimum(self.lowest, other.lowest, out=self.lowest)
+        np.maximum(self.highest, other.highest, out=self.highest)
+        for own, others in ((self._total, other._total), (self._squares, other._squares), (self._field, other._field)):
+            own.merge(others)
+        for t, gram in self._grams.items():
+            gram.merge(other._grams[t])
+            self.blocks[t] += other.blocks[t]
+
+    def set_origin(self, slab: np.ndarray) -> None:
         """Shift and unit of each channel from the first segment."""
         exponent = np.frexp(np.abs(slab.astype(np.float64)).max(axis=(0, 2, 3)))[1]
         reals = np.ldexp(slab.astype(np.float64), -exponent[None, :, None, None])
@@ -73,13 +94,13 @@ class Statistics:
 
     def _add_grams(self, values: np.ndarray) -> None:
         channels = self._grouped(values)
-        for t, gram in self.grams.items():
+        for t, gram in self._grams.items():
             count = len(values) // t
             if not count:
                 continue
             blocks = channels[: count * t].reshape(count, t, self.groups, -1, channels.shape[-1])
-            matrix = blocks.transpose(1, 3, 0, 2, 4).reshape(gram.shape[0], -1)
-            gram += matrix @ matrix.T
+            matrix = blocks.transpose(1, 3, 0, 2, 4).reshape(t * blocks.shape[3], -1)
+            gram.add((matrix @ matrix.T).astype(np.float64))
             self.blocks[t] += count
 
     def _grouped(self, values: np.ndarray) -> np.ndarray:
@@ -89,14 +110,10 @@ class Statistics:
             values = np.concatenate([values, values[:, -1:].repeat(padding, axis=1)], axis=1)
         return values.reshape(values.shape[0], values.shape[1], -1)
 
-    def _add_sample(self, values: np.ndarray) -> None:
-        rows, columns = self.window
-        kept = values[:, :, rows, columns].copy()
-        self._seen += 1
-        if len(self.samples) < self._capacity:
-            self.samples.append(kept)
-        elif (place := int(self._random.integers(self._seen))) < self._capacity:
-            self.samples[place] = kept
+    @property
+    def field(self) -> np.ndarray:
+        """Sum over the steps, in shifted units, float64 (channels, rows, columns)."""
+        return self._field.value
 
     def constant_sites(self) -> np.ndarray:
         """Where all steps had the same value, bool (channels, rows, columns)."""
@@ -104,12 +121,12 @@ class Statistics:
 
     def mean(self) -> np.ndarray:
         """Mean of each channel, in shifted units, float64 (channels,)."""
-        return self.total / max(1, self.steps * self.shape[1] * self.shape[2])
+        return self._total.value / max(1, self.steps * self.shape[1] * self.shape[2])
 
     def deviation(self) -> np.ndarray:
         """Standard deviation of each channel."""
         count = max(1, self.steps * self.shape[1] * self.shape[2])
-        return np.asarray(np.sqrt(np.maximum(self.squares / count - self.mean() ** 2, 0.0)))
+        return np.asarray(np.sqrt(np.maximum(self._squares.value / count - self.mean() ** 2, 0.0)))
 
     def mean_field(self) -> np.ndarray:
         """Mean over the steps, in shifted units, float64 (channels, rows, columns)."""
@@ -132,7 +149,7 @@ class Statistics:
         if not with_reference:
             outer = outer * pixels
         blocks = max(1, self.blocks[t])
-        gram = self.grams[t] - blocks * np.tile(outer, (t, t))
+        gram = self._grams[t].value - blocks * np.tile(outer, (t, t))
         divisor = np.tile(self._grouped(scale[None, :, None, None])[0].reshape(self.groups, width).mean(axis=0), t)
         return np.asarray(gram / (blocks * self.groups * pixels) / np.outer(divisor, divisor))
 

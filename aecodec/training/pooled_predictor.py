@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from aecodec.codec.model import Model
-from aecodec.codec.predicted_mode import FINE
+from aecodec.codec.fine_lattice import FINE
 from aecodec.errors import ModelError, UsageError
 from aecodec.models.bundle import Bundle
 from aecodec.models.predictor import PredictorWeights, predictor_graph

@@ -35,8 +35,14 @@ def compress(
     force: options.Force = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Compress arrays into .aecz files. Inputs are kept."""
+    """Compress arrays into .aecz files, or a dataset (NetCDF, GRIB) into a .zarr store. Inputs are kept."""
     from aecodec.cli.compress import compress_files
+    from aecodec.cli.dataset import compress_dataset, is_dataset
+
+    if output is not None and is_dataset(output):
+        others = {"max_range_error": max_range_error, "max_point_error": max_point_error, "psnr": psnr, "quality": quality}
+        compress_dataset(inputs, output, max_error, others, False if no_model else model, level, force, quiet)
+        return
 
     fidelity = fidelity_of(max_error, max_range_error, max_point_error, psnr, quality, lossless, value_range)
     chosen = False if no_model else model
