@@ -1,0 +1,102 @@
+"""What normal data look like to a model: latents' mean and principal axes, and how well channels are reconstructed."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from aecodec.errors import ModelError, UsageError
+from aecodec.tasks.latent_space import LatentSpace
+from aecodec.tasks.pieces import Piece
+
+_WIDEST = 2048  # of vectors whose covariance is found
+_FLOOR = 1e-6  # of the mean variance: axes along which nothing varies
+_SHRINKAGE_FLOOR = 1e-4
+
+
+class Normal:
+    """Principal axes of the latents of normal data, the subspace that is kept of them, and each channel's residual spread.
+
+    `mean` (width,), `axes` (width, width) columns by falling variance, `variances` (width,): of the latents' vectors, their
+    covariance shrunk towards a multiple of the identity (Ledoit and Wolf 2004). `kept`: how many axes reconstruct.
+    `spread` (channels,): root mean square of what these leave, in the data's units.
+    """
+
+    def __init__(self, space: LatentSpace, keep: float | int | None) -> None:
+        if space.width > _WIDEST:
+            raise ModelError(
+                f"the model has {space.width} latents a place, at most {_WIDEST} can be whitened; use a model of fewer latents or "
+                f'smaller tiles, or score="rate" on a compressed file'
+            )
+        self.space, self.keep = space, keep
+
+    def fit(self, pieces: Iterable[Piece]) -> "Normal":
+        """Two passes over normal data. UsageError if they are too few."""
+        width = self.space.width
+        count, total, outer, fourth = 0, np.zeros(width), np.zeros((width, width)), 0.0
+        first: np.ndarray | None = None
+        for piece in pieces:
+            y = self.space.encode(piece.x, piece.origin)
+            first = y.mean(axis=0) if first is None else first  # so that sums of squares lose nothing
+            y -= first
+            count, total = count + len(y), total + y.sum(axis=0)
+            outer += y.T @ y
+            fourth += float((np.square(y).sum(axis=1) ** 2).sum())
+        if first is None or count < 2:
+            raise UsageError(f"normal data of {count} tile(s) given; at least 2 are needed, and several times the latents are wise")
+        shift = total / count
+        covariance = outer / count - np.outer(shift, shift)
+        self.mean, self.count = first + shift, count
+        values, vectors = np.linalg.eigh(_shrunk(covariance, count, fourth))
+        self.variances, self.axes = values[::-1], np.ascontiguousarray(vectors[:, ::-1])
+        self.kept = self._kept(np.maximum((self.axes * (covariance @ self.axes)).sum(axis=0), 0.0))
+        squares, values_seen = np.zeros(self.channels_of(pieces)), 0
+        for piece in pieces:
+            error = piece.x - self.reconstruct(self.space.encode(piece.x, piece.origin), piece)
+            squares += np.square(error).sum(axis=(0, 2, 3))
+            values_seen += error.size // error.shape[1]
+        spread = np.sqrt(squares / values_seen)
+        scale = np.resize(np.array(self.space.model.manifest.scale), spread.shape)
+        self.spread = np.maximum(spread, 1e-6 * scale + 1e-300)
+        return self
+
+    @staticmethod
+    def channels_of(pieces: Iterable[Piece]) -> int:
+        """Channels of the data."""
+        return next(iter(pieces)).x.shape[1]
+
+    def _kept(self, variances: np.ndarray) -> int:
+        width, keep = self.space.width, self.keep
+        if keep is None:  # a model that keeps as much as it is given would reconstruct anything
+            tile = self.space.model.manifest.tile
+            narrow = self.space.latents < int(np.prod(tile))
+            keep = width if narrow else 0.9
+        if isinstance(keep, (int, np.integer)) and not isinstance(keep, bool):
+            if not 0 <= keep <= width:
+                raise UsageError(f"keep={keep} latents of {width}; use 0 to {width}, or a share of the variance such as 0.9")
+            return int(keep)
+        if not 0 < keep <= 1:
+            raise UsageError(f"keep={keep} must be a share of the variance, more than 0 and at most 1, or a number of latents")
+        shares = np.cumsum(variances) / max(float(variances.sum()), 1e-300)
+        return int(min(width, np.searchsorted(shares, float(keep) - 1e-12) + 1))
+
+    def project(self, y: np.ndarray) -> np.ndarray:
+        """Vectors (places, width) -> coordinates along the axes, float64 (places, width)."""
+        return (y - self.mean) @ self.axes
+
+    def reconstruct(self, y: np.ndarray, piece: Piece) -> np.ndarray:
+        """What the axes that are kept make of vectors: x_hat, float64 canonical."""
+        if self.kept < self.space.width:
+            axes = self.axes[:, : self.kept]
+            y = self.mean + ((y - self.mean) @ axes) @ axes.T
+        return self.space.decode(y, piece.shape, piece.origin)
+
+
+def _shrunk(covariance: np.ndarray, count: int, fourth: float) -> np.ndarray:
+    """The covariance mixed with the identity as Ledoit and Wolf (2004) find best; never singular."""
+    width = len(covariance)
+    mean = float(np.trace(covariance)) / width
+    distance = float(np.square(covariance - mean * np.eye(width)).sum())
+    noise = max(0.0, (fourth / count - float(np.square(covariance).sum())) / count)
+    share = min(1.0, noise / distance) if distance > 0 else 1.0
+    share = max(share, _SHRINKAGE_FLOOR if mean > 0 else 1.0)
+    return (1.0 - share) * covariance + (share * mean + _FLOOR * mean + 1e-300) * np.eye(width)
