@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from aecodec.cli.commands import demo, files, learning, models
+from aecodec.cli.commands import demo, files, learning, models, tasks
 from aecodec.version import __version__
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app.add_typer(models_app, name="models")
 for command in (
     *(files.compress, files.decompress, files.info, files.verify, files.recover),
     *(learning.fit, learning.train, learning.tune, demo.demo),
+    *(tasks.anomalies, tasks.features),
 ):
     app.command()(command)
 models_app.command("list")(models.list_)

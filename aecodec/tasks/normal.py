@@ -68,8 +68,7 @@ class Normal:
         width, keep = self.space.width, self.keep
         if keep is None:  # a model that keeps as much as it is given would reconstruct anything
             tile = self.space.model.manifest.tile
-            narrow = self.space.latents < int(np.prod(tile))
-            keep = width if narrow else 0.9
+            keep = width if self.space.latents < int(np.prod(tile)) else 0.9
         if isinstance(keep, (int, np.integer)) and not isinstance(keep, bool):
             if not 0 <= keep <= width:
                 raise UsageError(f"keep={keep} latents of {width}; use 0 to {width}, or a share of the variance such as 0.9")
@@ -77,7 +76,8 @@ class Normal:
         if not 0 < keep <= 1:
             raise UsageError(f"keep={keep} must be a share of the variance, more than 0 and at most 1, or a number of latents")
         shares = np.cumsum(variances) / max(float(variances.sum()), 1e-300)
-        return int(min(width, np.searchsorted(shares, float(keep) - 1e-12) + 1))
+        most = width if keep == 1 else width - 1  # something must be left to err by
+        return int(min(most, np.searchsorted(shares, float(keep) - 1e-12) + 1))
 
     def project(self, y: np.ndarray) -> np.ndarray:
         """Vectors (places, width) -> coordinates along the axes, float64 (places, width)."""
