@@ -17,7 +17,7 @@ except ImportError:
     raise require_extra("gymnasium", "gymnasium", "an observation wrapper") from None
 
 
-class LatentObservation(gymnasium.ObservationWrapper):  # type: ignore[misc]
+class LatentObservation(gymnasium.ObservationWrapper[Any, Any, Any]):
     """Observations (pixels, or any array of one shape) become their latents, float32 (features,).
 
     Args:

@@ -74,7 +74,13 @@ class _Modelled(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no typ
             return fit(array, letters, tile=tile, reference=False, seed=seed)
         from aecodec.training import train
 
-        given = {"networks": ["autoencoder"], "time_budget": self.time_budget, "seed": seed, "progress": False, "quality": 75}
+        given: dict[str, Any] = {
+            "networks": ["autoencoder"],
+            "time_budget": self.time_budget,
+            "seed": seed,
+            "progress": False,
+            "quality": 75,
+        }
         return train(array.astype(np.float32), axes=letters, family=self.family, **given)
 
 

@@ -17,7 +17,7 @@ from aecodec.models.linear import IR_VERSION, OPSET
 
 @dataclass(frozen=True)
 class Filters:
-    """`weight` (filters, C, size, size) float32; `floor`: added to the root mean square of a place; `cell`: rows, columns pooled."""
+    """`weight` (filters, C, size, size) float32; `floor`: added to the root mean square of a place; `cell`: what is pooled."""
 
     weight: np.ndarray
     floor: float

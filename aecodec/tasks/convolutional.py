@@ -46,8 +46,8 @@ def fit_convolutional(samples: Any, axes: str | None = None, *, latents: int = 6
     count, channels, rows, columns = spec.canonical_shape
     if spec.stream_axis != 0 or min(rows, columns) < _LEAST_SIDE or count < 2:
         raise UsageError(
-            f"axes {found.letters!r} of shape {array.shape} are {count} image(s) of {rows} x {columns}: a convolutional model needs 2 "
-            f"images or more, of {_LEAST_SIDE} x {_LEAST_SIDE} or larger, along t; use aecodec.fit for others"
+            f"axes {found.letters!r} of shape {array.shape} are {count} image(s) of {rows} x {columns}: a convolutional model "
+            f"needs 2 images or more, of {_LEAST_SIDE} x {_LEAST_SIDE} or larger, along t; use aecodec.fit for others"
         )
     if not 1 <= latents < count:
         raise UsageError(f"latents={latents} must be 1 or more, and fewer than the {count} samples")

@@ -29,7 +29,7 @@ def feature_pieces(data: Any, model: Model, axes: str | None = None, pool: Pool 
     for piece in pieces:
         y = space.encode(piece.x, piece.origin).astype(np.float32)
         if pool != "tile":
-            steps, rows, columns = space.grid(piece.shape)
+            steps = space.grid(piece.shape)[0]
             samples = steps // pieces.spec.steps_per_sample if model.manifest.tile[0] == 1 else steps
             y = y.reshape(samples, -1, space.width)
             y = y.mean(axis=1) if pool == "mean" else y.reshape(samples, -1)

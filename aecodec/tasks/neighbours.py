@@ -31,8 +31,8 @@ def nearest(
     if k < 1:
         raise UsageError(f"k={k} must be 1 or more")
     wanted = np.concatenate([_ready(part, metric) for part in feature_pieces(queries, model, axes, pool)])
-    found = np.zeros((len(wanted), 0), np.int64)
-    distances = np.zeros((len(wanted), 0), np.float32)
+    found: np.ndarray = np.zeros((len(wanted), 0), np.int64)
+    distances: np.ndarray = np.zeros((len(wanted), 0), np.float32)
     seen = 0
     for part in feature_pieces(archive, model, axes, pool):
         if part.shape[1] != wanted.shape[1]:

@@ -10,14 +10,15 @@ from aecodec.tasks.pieces import Piece
 
 _WIDEST = 2048  # of vectors whose covariance is found
 _FLOOR = 1e-6  # of the mean variance: axes along which nothing varies
-_SHRINKAGE_FLOOR = 1e-4
+_ENOUGH = 5  # places for each latent
 
 
 class Normal:
     """Principal axes of the latents of normal data, the subspace that is kept of them, and each channel's residual spread.
 
     `mean` (width,), `axes` (width, width) columns by falling variance, `variances` (width,): of the latents' vectors, their
-    covariance shrunk towards a multiple of the identity (Ledoit and Wolf 2004). `kept`: how many axes reconstruct.
+    covariance shrunk towards a multiple of the identity (Ledoit and Wolf 2004) where there are few
+    places for so many latents. `kept`: how many axes reconstruct.
     `spread` (channels,): root mean square of what these leave, in the data's units.
     """
 
@@ -77,7 +78,7 @@ class Normal:
             raise UsageError(f"keep={keep} must be a share of the variance, more than 0 and at most 1, or a number of latents")
         shares = np.cumsum(variances) / max(float(variances.sum()), 1e-300)
         most = width if keep == 1 else width - 1  # something must be left to err by
-        return int(min(most, np.searchsorted(shares, float(keep) - 1e-12) + 1))
+        return min(most, int(np.searchsorted(shares, float(keep) - 1e-12)) + 1)
 
     def project(self, y: np.ndarray) -> np.ndarray:
         """Vectors (places, width) -> coordinates along the axes, float64 (places, width)."""
@@ -92,11 +93,12 @@ class Normal:
 
 
 def _shrunk(covariance: np.ndarray, count: int, fourth: float) -> np.ndarray:
-    """The covariance mixed with the identity as Ledoit and Wolf (2004) find best; never singular."""
+    """The covariance, mixed with the identity as Ledoit and Wolf (2004) find best if places are few; never singular."""
     width = len(covariance)
     mean = float(np.trace(covariance)) / width
     distance = float(np.square(covariance - mean * np.eye(width)).sum())
     noise = max(0.0, (fourth / count - float(np.square(covariance).sum())) / count)
     share = min(1.0, noise / distance) if distance > 0 else 1.0
-    share = max(share, _SHRINKAGE_FLOOR if mean > 0 else 1.0)
+    if count >= _ENOUGH * width:  # it would hide what hardly varies, and so tells most
+        share = 0.0
     return (1.0 - share) * covariance + (share * mean + _FLOOR * mean + 1e-300) * np.eye(width)

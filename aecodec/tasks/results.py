@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
@@ -115,19 +116,22 @@ class Scores:
 
     def save(self, path: str | os.PathLike[str], overwrite: bool = False, penalty: float = 10.0) -> None:
         """Write .csv (all scores) or .json (the summary), by the name; OutputExistsError if it is there."""
-        name = os.fspath(path)
+        name, target = os.fspath(path), Path(path)
         if not name.endswith((".csv", ".json")):
             raise UsageError(f"{name}: scores are written as .csv (all of them) or .json (threshold, events, changepoints)")
-        if os.path.exists(name) and not overwrite:  # noqa: PTH110  # the caller's name, as it is
+        if target.exists() and not overwrite:
             raise OutputExistsError(f"{name} exists; choose another name, or overwrite it with overwrite=True")
-        partial = f"{name}.{os.getpid()}.partial"
-        with open(partial, "w", encoding="utf-8") as file:
-            if name.endswith(".csv"):
-                self.write_csv(file)
-            else:
-                json.dump(self.to_json(penalty), file, indent=2)
-                file.write("\n")
-        replace_durably(partial, name)
+        partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+        try:
+            with partial.open("w", encoding="utf-8") as file:
+                if name.endswith(".csv"):
+                    self.write_csv(file)
+                else:
+                    json.dump(self.to_json(penalty), file, indent=2)
+                    file.write("\n")
+            replace_durably(partial, target)
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 def _runs(flags: np.ndarray) -> list[tuple[int, int]]:

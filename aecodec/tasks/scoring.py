@@ -10,7 +10,6 @@ import numpy as np
 
 from aecodec.codec.model import Model
 from aecodec.errors import UsageError
-from aecodec.tasks.latent_space import LatentSpace
 from aecodec.tasks.normal import Normal
 from aecodec.tasks.pieces import Piece
 

@@ -52,8 +52,9 @@ def chunk_rates(reader: Reader) -> list[ChunkRate]:
 def stored_bits(reader: Reader) -> Iterator[tuple[int, np.ndarray]]:
     """(first canonical step, bits a value float64 (steps, channels)) of each chunk, which together are exactly its bytes.
 
-    Residuals of predicted and lattice chunks are given what they cost under the scale that they were coded with; what else the
-    chunk holds, and chunks of other modes, are spread evenly.
+    Residuals of predicted chunks are given what they cost under the scale that they were coded with, and what else the chunk
+    holds is spread evenly. Lattice chunks share their bytes out by universal code lengths (Elias 1975) of their residuals;
+    those of other modes evenly.
     """
     file = reader.array_file
     if file.spec.stream_axis != 0:
@@ -86,8 +87,8 @@ def _costs(chunk: Chunk, spec: ArraySpec, coder: ChunkCoder, shape: Shape4) -> n
     if mode == Mode.LATTICE:
 
         def lattice_costs(residual: np.ndarray) -> None:
-            mean = np.abs(residual).mean(axis=(0, 2, 3), keepdims=True)
-            costs[...] = geometric_bits(residual, np.maximum(mean, 1e-3))
+            costs[...] = 1.0 + 2.0 * np.log2(1.0 + np.abs(residual.astype(np.float64)))
+            costs[...] *= 8.0 * len(chunk.body) / costs.sum()
 
         decode_lattice(cursor, shape, coder.dtype, coder.model, origin, lattice_costs)
     return costs
@@ -100,7 +101,10 @@ def geometric_bits(residual: np.ndarray, mean: np.ndarray) -> np.ndarray:
 
 
 def stored_scores(reader: Reader, threshold: Threshold | None = None, window: int = 1) -> Scores:
-    """Scores of steps by the bits that the file spends on them, worst channels by their share of these."""
+    """Scores of steps by the bits that the file spends on them, worst channels by their share of these.
+
+    Steps that are coded first, far from any that is known, cost more than those between them: smooth over some 64 steps.
+    """
     each = reader.array_file.spec.steps_per_sample
     parts: list[tuple[Any, ...]] = []
     for _, bits in stored_bits(reader):
