@@ -60,7 +60,8 @@ def _machine() -> str:
     models = [
         line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")
     ]
-    return f"{models[0] if models else platform.processor()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
+    name = models[0] if models else platform.processor()
+    return f"{name}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
 
 
 def _versions() -> str:

@@ -176,7 +176,7 @@ def test_bits_of_a_file_are_all_told_apart_and_find_what_was_unexpected(tmp_path
     x = np.sin(np.arange(3000)[:, None] / np.array([9.0, 13.0])) * 5 + rng.normal(size=(3000, 2)) * 0.01
     x[2000:2128, 1] += rng.normal(size=128) * 2
     path = tmp_path / "x.aecz"
-    model = aecodec.fit(x[:1500], axes="tc", max_error=0.01)
+    model = aecodec.fit(x[:1500], axes="tc", tile=(1, 2, 1, 1), max_error=0.01)
     with aecodec.open(path, "w", model=model, axes="tc", max_error=0.01) as f:
         f.write(x)
     with aecodec.open(path) as reader:

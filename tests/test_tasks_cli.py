@@ -19,7 +19,7 @@ def folder(tmp_path_factory):
     """A series with a stretch that is wrong, a normal one, their model, and files of both."""
     path = tmp_path_factory.mktemp("series")
     rng = np.random.default_rng(0)
-    source = rng.normal(size=(800, 2)) @ rng.normal(size=(2, 4)) + 0.05 * rng.normal(size=(800, 4))
+    source = rng.normal(size=(1400, 2)) @ rng.normal(size=(2, 4)) + 0.05 * rng.normal(size=(1400, 4))
     x, normal = source[:400].astype(np.float32), source[400:].astype(np.float32)
     x[WHERE, 2] += 2
     model = aecodec.fit(normal, axes="tc", tile=(1, 4, 1, 1), reference=False, max_error=0.01)
@@ -83,7 +83,7 @@ def test_features_of_arrays_and_files(run, folder, tmp_path):
         out = tmp_path / f"{name}.y.npy"
         done = run("features", name, "-m", "m.aecm", "-o", str(out))
         assert done.exit_code == 0, done.output
-        assert "400 row(s) of 4 features" in done.output
+        assert "1000 row(s) of 4 features" in done.output
         source = np.load(folder / "normal.npy") if name.endswith(".npy") else folder / name
         np.testing.assert_array_equal(np.load(out), features(source, aecodec.load_model(folder / "m.aecm")))
 

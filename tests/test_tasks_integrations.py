@@ -110,8 +110,6 @@ def test_latents_are_observations_of_a_pixel_environment():
     for _ in range(240):
         frames.append(frame)
         places.append(pixels.unwrapped.state[0])
-            pixels.unwrapped.state[[0, 2]] if isinstance(pixels.unwrapped.state, np.ndarray) else pixels.unwrapped.state[:3:2]
-        )
         frame, _, done, _, _ = pixels.step(int(rng.integers(2)))
         if done:
             frame, _ = pixels.reset(seed=int(rng.integers(1000)))

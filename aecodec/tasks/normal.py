@@ -7,6 +7,7 @@ import numpy as np
 from aecodec.errors import ModelError, UsageError
 from aecodec.tasks.latent_space import LatentSpace
 from aecodec.tasks.pieces import Piece
+from aecodec.tasks.place_means import block_means
 
 _WIDEST = 2048  # of vectors whose covariance is found
 _FLOOR = 1e-6  # of the mean variance: axes along which nothing varies
@@ -19,7 +20,8 @@ class Normal:
     `mean` (width,), `axes` (width, width) columns by falling variance, `variances` (width,): of the latents' vectors, their
     covariance shrunk towards a multiple of the identity (Ledoit and Wolf 2004) where there are few
     places for so many latents. `kept`: how many axes reconstruct.
-    `spread` (channels,): root mean square of what these leave, in the data's units.
+    `spread` (channels,): root mean square of what these leave, in the data's units. `usual_influence` (channels,): the mean of
+    `influence`.
     """
 
     def __init__(self, space: LatentSpace, keep: float | int | None) -> None:
@@ -50,11 +52,17 @@ class Normal:
         values, vectors = np.linalg.eigh(_shrunk(covariance, count, fourth))
         self.variances, self.axes = values[::-1], np.ascontiguousarray(vectors[:, ::-1])
         self.kept = self._kept(np.maximum((self.axes * (covariance @ self.axes)).sum(axis=0), 0.0))
-        squares, values_seen = np.zeros(self.channels_of(pieces)), 0
+        channels = self.channels_of(pieces)
+        squares, influences, values_seen, places = np.zeros(channels), np.zeros(channels), 0, 0
         for piece in pieces:
-            error = piece.x - self.reconstruct(self.space.encode(piece.x, piece.origin), piece)
+            y = self.space.encode(piece.x, piece.origin)
+            error = piece.x - self.reconstruct(y, piece)
             squares += np.square(error).sum(axis=(0, 2, 3))
             values_seen += error.size // error.shape[1]
+            influence = self.influence(y, piece)
+            influences += influence.sum(axis=(0, 2, 3))
+            places += influence.size // channels
+        self.usual_influence = influences / places
         spread = np.sqrt(squares / values_seen)
         scale = np.resize(np.array(self.space.model.manifest.scale), spread.shape)
         self.spread = np.maximum(spread, 1e-6 * scale + 1e-300)
@@ -83,6 +91,22 @@ class Normal:
     def project(self, y: np.ndarray) -> np.ndarray:
         """Vectors (places, width) -> coordinates along the axes, float64 (places, width)."""
         return (y - self.mean) @ self.axes
+
+    def influence(self, y: np.ndarray, piece: Piece) -> np.ndarray:
+        """How steeply the Mahalanobis distance of vectors rises with each channel: squares, (steps, channels, rows, columns).
+
+        The gradient by values is what the decoder makes of that by latents; steps are the piece's, rows and columns the tile
+        grid's.
+        """
+        gradient = (self.project(y) / self.variances) @ self.axes.T
+        length = np.maximum(np.linalg.norm(gradient, axis=1, keepdims=True), 1e-300)
+        usual = float(np.sqrt(self.variances.sum()))  # as long as decoders see latents
+        ahead = self.space.decode(self.mean + gradient * (usual / length), piece.shape, piece.origin)
+        here = self.space.decode(np.broadcast_to(self.mean, y.shape), piece.shape, piece.origin)
+        tile = self.space.model.manifest.tile
+        steps, rows, columns = self.space.grid(piece.shape)
+        slope = np.square(length / usual).reshape(steps, 1, rows, columns).repeat(tile[0], axis=0)[: len(piece.x)]
+        return np.asarray(block_means(np.square(ahead - here), tile) * slope)
 
     def reconstruct(self, y: np.ndarray, piece: Piece) -> np.ndarray:
         """What the axes that are kept make of vectors: x_hat, float64 canonical."""

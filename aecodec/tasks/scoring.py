@@ -12,6 +12,7 @@ from aecodec.codec.model import Model
 from aecodec.errors import UsageError
 from aecodec.tasks.normal import Normal
 from aecodec.tasks.pieces import Piece
+from aecodec.tasks.place_means import block_means
 
 KINDS = ("reconstruction", "latent", "rate")
 
@@ -59,19 +60,18 @@ class Scorer:
         return block_means(np.square(self._whitened(piece)), self.model.manifest.tile)
 
     def _latent(self, piece: Piece) -> np.ndarray:
-        """Mean squared Mahalanobis distance, shared out among channels by how much of the deviation they show when decoded."""
+        """Mean squared Mahalanobis distance, shared out among channels by reconstruction-based contributions (Alcala and Qin 2009).
+
+        These are the squares of its gradient by each channel, over what they are for normal data.
+        """
         y = self.space.encode(piece.x, piece.origin)
         distance = (np.square(self.normal.project(y)) / self.normal.variances).mean(axis=1)
         steps, rows, columns = self.space.grid(piece.shape)
         placed = distance.reshape(steps, 1, rows, columns).repeat(self.model.manifest.tile[0], axis=0)[: len(piece.x)]
-        middle = self.space.decode(np.broadcast_to(self.normal.mean, y.shape), piece.shape, piece.origin)
-        deviation = (self.space.decode(y, piece.shape, piece.origin) - middle) / self._channel_spread()
-        shown = block_means(np.square(deviation), self.model.manifest.tile)
+        usual = np.maximum(self.normal.usual_influence, 1e-300).reshape(1, -1, 1, 1)
+        shown = self.normal.influence(y, piece) / usual
         share = shown / np.maximum(shown.mean(axis=1, keepdims=True), 1e-300)
         return np.asarray(placed * np.where(shown.sum(axis=1, keepdims=True) > 0, share, 1.0))
-
-    def _channel_spread(self) -> np.ndarray:
-        return np.array(self.model.manifest.scale).reshape(1, -1, 1, 1)
 
     def _rate(self, piece: Piece) -> np.ndarray:
         """Code length in bits: latents' coordinates as Gaussian, what they leave as Laplacian, by the spreads of normal data.
@@ -94,13 +94,3 @@ class Scorer:
 _FINE = 0.01  # of a spread: the step of the code
 _GAUSSIAN_BITS = float(0.5 * np.log2(2.0 * np.pi) - np.log2(_FINE))
 _LAPLACE_BITS = float(np.log2(np.sqrt(2.0) / _FINE))
-
-
-def block_means(values: np.ndarray, tile: tuple[int, int, int, int]) -> np.ndarray:
-    """Canonical values -> means over the rows and columns of each tile: (steps, channels, tile rows, tile columns)."""
-    for axis in (2, 3):
-        edges = np.arange(0, values.shape[axis], tile[axis])
-        counts = np.diff([*edges.tolist(), values.shape[axis]])
-        sums = np.add.reduceat(values, edges, axis=axis)
-        values = sums / counts.reshape([-1 if i == axis else 1 for i in range(4)])
-    return values
