@@ -63,7 +63,7 @@ def run(data: Path, pictures: Path) -> list[Row]:
         ("aecodec, chosen without labels", str(chosen), lambda x: _ours(chosen, x)),
         (
             "isolation forest",
-            f"scikit-learn defaults, {same}",
+            f"scikit-learn defaults, window={chosen.window}, {_QUANTILE} quantile: scores are bounded, no factor",
             lambda x: _forest(x, chosen.window),
         ),
         (
@@ -144,14 +144,14 @@ def _model(train: bytes, channels: int) -> aecodec.Model:
     return aecodec.fit(x, axes="tc", tile=(1, channels, 1, 1), reference=False, provider="cpu")
 
 
-def _flags(scores: np.ndarray, window: int) -> np.ndarray:
+def _flags(scores: np.ndarray, window: int, factor: float = _FACTOR) -> np.ndarray:
     smoothed = smooth(scores, window)
-    return np.asarray(smoothed > quantile_threshold(smooth(scores[:TRAIN], window), _QUANTILE, _FACTOR).value)
+    return np.asarray(smoothed > quantile_threshold(smooth(scores[:TRAIN], window), _QUANTILE, factor).value)
 
 
 def _forest(x: np.ndarray, window: int) -> np.ndarray:
     forest = IsolationForest(random_state=0).fit(x[:TRAIN])
-    return _flags(-forest.score_samples(x), window)
+    return _flags(-forest.score_samples(x), window, 1.0)
 
 
 def _pca(x: np.ndarray, window: int) -> np.ndarray:
