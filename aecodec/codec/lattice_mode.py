@@ -5,6 +5,7 @@ byte; residual section; then the sections that the flags name.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -126,9 +127,14 @@ def encode_lattice(
 
 
 def decode_lattice(
-    cursor: Cursor, shape: tuple[int, int, int, int], dtype: np.dtype, model: Model | None, origin: Origin
+    cursor: Cursor,
+    shape: tuple[int, int, int, int],
+    dtype: np.dtype,
+    model: Model | None,
+    origin: Origin,
+    watch: Callable[[np.ndarray], None] | None = None,
 ) -> np.ndarray:
-    """Body -> canonical array."""
+    """Body -> canonical array. `watch` is told the residual, of that shape."""
     flags = cursor.byte()
     if flags & ~_ALL_FLAGS:
         raise FormatError(f"chunk uses unknown flags {flags:#x}")
@@ -142,6 +148,8 @@ def decode_lattice(
     section = cursor.section()
     residual = decode_narrow_residual(section, math.prod(shape)).reshape(shape)
     section.end()
+    if watch is not None:
+        watch(residual)
     array = restored_values(residual, steps, predictor, dtype, x_hat)
     classes = decode_classes(cursor.section(), shape) if flags & CLASSES else None
     if flags & CHECKSUM:

@@ -4,6 +4,7 @@ Body: flags byte; lattice steps; axes of the base grid's Lorenzo prediction; bas
 that the flags name.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +39,8 @@ _ALL_FLAGS = CLASSES | EXCEPTIONS | PER_CHANNEL | CONSTANT
 _BASE_AXES = (0, 0b11000, 0b00010, 0b11010)
 _BASE_CELL = 16
 _DEAD_ZONE = 0.1  # of a lattice step; chosen on train splits
+Watch = Callable[[Phase, np.ndarray, np.ndarray], None]  # told each phase's scale indices and residuals, of one shape
+
 _FEW = 0.01  # of the constant sites may differ from what they are expected to be, and are then stored exactly
 
 
@@ -151,7 +154,12 @@ def _union(classes: np.ndarray | None, sites: np.ndarray | None, shape: tuple[in
 
 
 def decode_predicted(
-    cursor: Cursor, shape: tuple[int, int, int, int], dtype: np.dtype, model: Model | None, origin: Origin
+    cursor: Cursor,
+    shape: tuple[int, int, int, int],
+    dtype: np.dtype,
+    model: Model | None,
+    origin: Origin,
+    watch: Watch | None = None,
 ) -> np.ndarray:
     """Body -> canonical array."""
     flags = cursor.byte()
@@ -188,10 +196,13 @@ def decode_predicted(
 
     def code(phase: Phase, mean: np.ndarray, index: np.ndarray) -> np.ndarray:
         if free is None:
-            return take_symbols(grouped, index.reshape(-1)).reshape(mean.shape)
-        residual = np.zeros(mean.shape, np.int32)
-        wanted = ~targets(free, phase)
-        residual[wanted] = take_symbols(grouped, index[wanted])
+            residual = take_symbols(grouped, index.reshape(-1)).reshape(mean.shape)
+        else:
+            residual = np.zeros(mean.shape, np.int32)
+            wanted = ~targets(free, phase)
+            residual[wanted] = take_symbols(grouped, index[wanted])
+        if watch is not None:
+            watch(phase, index, residual)
         return residual
 
     if model.linear is not None and compiled_serves(frames_shape(shape), layout):

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from aecodec.codec.model import Model
 from aecodec.codec.fine_lattice import FINE
+from aecodec.codec.model import Model
 from aecodec.errors import ModelError, UsageError
 from aecodec.models.bundle import Bundle
 from aecodec.models.predictor import PredictorWeights, predictor_graph

@@ -1,0 +1,74 @@
+"""Rows of the bench of tasks: one figure of one method on one set, and the CSV that names all that it depends on."""
+
+import csv
+import datetime
+import os
+import platform
+from dataclasses import asdict, dataclass, fields
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+PACKAGES = ("aecodec", "numpy", "onnxruntime", "scikit-learn", "scipy", "torch", "matplotlib")
+
+
+@dataclass(frozen=True)
+class Row:
+    """`figure`: what was measured; `spread`: its standard deviation over draws; `source`: "measured here", or who published it."""
+
+    section: str
+    data: str
+    method: str
+    figure: str
+    value: float
+    spread: float | None = None
+    setting: str = ""
+    source: str = "measured here"
+
+
+def show(rows: list[Row]) -> None:
+    """One table for each section and figure."""
+    for section in dict.fromkeys(row.section for row in rows):
+        part = [row for row in rows if row.section == section]
+        names = list(dict.fromkeys(row.figure for row in part))
+        table = Table("method", *names, "setting", "source", title=section)
+        for method, data in dict.fromkeys((row.method, row.data) for row in part):
+            mine = {row.figure: row for row in part if (row.method, row.data) == (method, data)}
+            first = next(iter(mine.values()))
+            table.add_row(method, *(_text(mine.get(name)) for name in names), first.setting, first.source)
+        Console(width=170).print(table)
+
+
+def _text(row: Row | None) -> str:
+    if row is None:
+        return ""
+    return f"{row.value:.4g}" + (f" +- {row.spread:.2g}" if row.spread is not None else "")
+
+
+def write_csv(rows: list[Row], path: Path) -> None:
+    """All rows, each with the machine and the versions."""
+    about = {"date": datetime.date.today().isoformat(), "machine": _machine(), "versions": _versions()}
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, [*(f.name for f in fields(Row)), *about], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({**asdict(row), **about} for row in rows)
+
+
+def _machine() -> str:
+    models = [
+        line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")
+    ]
+    name = models[0] if models else platform.processor()
+    return f"{name}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
+
+
+def _versions() -> str:
+    found = []
+    for name in PACKAGES:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            found.append(f"{name} absent")
+    return ", ".join(found)
