@@ -8,14 +8,25 @@ from typing import Any
 from aecodec.container.layout import create_json
 from aecodec.errors import ModelError
 from aecodec.models.prior_layout import LARGEST_LIMIT, MOST_SLICES, PriorLayout
+from aecodec.models.restores import Restores
 from aecodec.models.suits import Suits
 from aecodec.phases import ZERO, PhaseLayout
 
-PARTS = ("encoder", "decoder", "reference", "predictor", "constant", *(f"prior-{i}" for i in range(MOST_SLICES)))
+PARTS = (
+    "encoder",
+    "decoder",
+    "reference",
+    "predictor",
+    "constant",
+    *(f"prior-{i}" for i in range(MOST_SLICES)),
+    "restorer",
+    "sampler",
+)
 MAX_LATENTS = 1 << 20
 MAX_TILE_VALUES = 1 << 24
 MAX_TEXT = 256
 MAX_CHANNELS = 1 << 20
+MAX_COMPONENTS = 64
 MAX_IN_ORDER = 1 << 10  # channels that are decoded one after the other
 
 
@@ -28,6 +39,7 @@ class Manifest:
     `latent_unit`: power of two, the decoder's integers are in it. `latent_limit`: the largest magnitude it may be fed.
     `reference`: (channels, rows, columns) of the reference field, or None. `predictor`: how its graph is
     to be used, or None. `prior`: how latents come in slices, or None. `suits`: for which arrays it may be taken unasked, or None.
+    `restores`: what its restorer can undo, or None. `samples`: components of the mixture that its latents are drawn from, or None.
     """
 
     family: str
@@ -43,6 +55,8 @@ class Manifest:
     predictor: PhaseLayout | None = None
     prior: PriorLayout | None = None
     suits: Suits | None = None
+    restores: Restores | None = None
+    samples: int | None = None
     parts: dict[str, str] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
     unknown: dict[str, Any] = field(default_factory=dict)  # keys of a later version: ignored, but part of the id
@@ -83,6 +97,12 @@ class Manifest:
             del record["suits"]  # likewise
         else:
             record["suits"] = self.suits.to_json()
+        optional = {"restores": self.restores and self.restores.to_json(), "samples": self.samples and {"components": self.samples}}
+        for key, value in optional.items():
+            if value is None:
+                del record[key]  # likewise
+            else:
+                record[key] = value
         return record
 
     @classmethod
@@ -103,6 +123,8 @@ class Manifest:
                 predictor=_layout(record.get("predictor")),
                 prior=_prior(record.get("prior")),
                 suits=Suits.from_json(record["suits"]) if "suits" in record else None,
+                restores=Restores.from_json(record["restores"]) if "restores" in record else None,
+                samples=_whole(record["samples"]["components"]) if "samples" in record else None,
                 parts={_text(k): _text(v) for k, v in record["parts"].items()},
                 provenance=dict(record["provenance"]),
                 unknown={key: value for key, value in record.items() if key not in _KNOWN},
@@ -141,6 +163,9 @@ class Manifest:
                 self.prior is None and not any(name.startswith("prior") for name in self.parts)
             )
             or (self.prior is not None and self._prior_fits(self.prior)),
+            "restorer and restores must come together": ("restorer" in self.parts) == (self.restores is not None),
+            "sampler and samples must come together": ("sampler" in self.parts) == (self.samples is not None),
+            f"samples must have 1 to {MAX_COMPONENTS} components": self.samples is None or 1 <= self.samples <= MAX_COMPONENTS,
             "constant sites need a reference field": "constant" not in self.parts or self.reference is not None,
         }
         for rule, holds in checks.items():

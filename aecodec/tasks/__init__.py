@@ -1,0 +1,1 @@
+"""What trained models give besides compression, from their ONNX graphs, without torch."""
