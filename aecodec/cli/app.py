@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from aecodec.cli.commands import demo, files, learning, models
+from aecodec.cli.commands import demo, files, learning, models, restoring
 from aecodec.version import __version__
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app.add_typer(models_app, name="models")
 
 for command in (
     *(files.compress, files.decompress, files.info, files.verify, files.recover),
+    *(restoring.restore, restoring.generate),
     *(learning.fit, learning.train, learning.tune, demo.demo),
 ):
     app.command()(command)

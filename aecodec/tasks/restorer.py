@@ -2,19 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from aecodec.codec.model import Model
-from aecodec.errors import AecodecError, LimitError, ModelError
+from aecodec.errors import LimitError, ModelError
 from aecodec.limits import DEFAULT_LIMITS, Limits
-from aecodec.models.manifest import Manifest
-from aecodec.models.registry import installed, read_manifest
 from aecodec.models.restorer_check import check_restorer
 from aecodec.models.restores import BLUR, CONDITIONS, MISSING, NOISE, UNKNOWN, UPSCALED, Restores
 from aecodec.resampling import REACH, twice
 from aecodec.runtime import SizedExecutor, load_executor
+from aecodec.tasks.able import able
 from aecodec.tasks.tiles import Pair, bands, filled
 
 _CORE, _SERIES_CORE = 512, 1 << 15  # rows and columns, or steps, that one run gives
@@ -125,25 +123,9 @@ def cannot(model: Model, task: str) -> ModelError:
     trained = (
         f"it restores by {', '.join(restores.tasks)}" if restores else f"it is of the family {manifest.family}, without a restorer"
     )
-    able = _able(task)
-    known = f"installed models that can: {', '.join(able)}" if able else "no installed model can"
+    others = able(lambda m: m.restores is not None and task in m.restores.tasks)
+    known = f"installed models that can: {', '.join(others)}" if others else "no installed model can"
     return ModelError(
         f"the model {model.id[:12]} was not trained to {task}: {trained}; {known}; "
         "train one on arrays of your own with `aecodec train DATA --networks restorer`"
     )
-
-
-def _able(task: str) -> list[str]:
-    def manifests() -> Iterator[tuple[str, Manifest]]:
-        for name, path in installed():
-            if (found := _manifest(path)) is not None:
-                yield name, found
-
-    return [name for name, found in manifests() if found.restores is not None and task in found.restores.tasks]
-
-
-def _manifest(path: Path) -> Manifest | None:
-    try:
-        return read_manifest(path)
-    except (AecodecError, OSError):
-        return None  # a damaged file must not hide the others

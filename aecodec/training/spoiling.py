@@ -36,7 +36,7 @@ class Spoiler:
         """
         n, frames, channels, rows, columns = crops.shape
         shares = np.array([_SHARES[task] for task in self.tasks])
-        chosen = rng.choice(len(self.tasks), size=n, p=shares / shares.sum())
+        chosen = np.asarray(rng.choice(len(self.tasks), size=n, p=shares / shares.sum()))
         planes = np.empty((n, frames * channels + CONDITIONS, rows, columns), np.float32)
         clean = np.empty((n, channels, rows, columns), np.float32)
         for i, crop in enumerate(crops):
