@@ -137,4 +137,4 @@ BUILDERS: dict[str, Builder] = {  # in the order of their training
     "predictor": _predictor,
     "restorer": _restorer,
 }
-RATES = {"autoencoder": 1.5e-3, "predictor": 4e-3, "restorer": 1.5e-3}  # peak learning rates; 1e-3 for others
+RATES = {"autoencoder": 1.5e-3, "predictor": 4e-3, "restorer": 2e-3}  # peak learning rates; 1e-3 for others

@@ -8,7 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from aecodec.models.linear import IR_VERSION, OPSET
-from aecodec.training.restorer_network import Block, Restorer
+from aecodec.training.restorer_network import GAIN, Block, Restorer
 
 PLANES, RESTORED = "planes", "restored"
 
@@ -57,14 +57,19 @@ def restorer_graph(network: Restorer) -> bytes:
         for key, value in (("start", first), ("stop", first + shape.channels), ("axis", 1))
     ]
     middle = build.node("Slice", [PLANES, *bounds], "middle")
-    a = build.blocks(build.conv(PLANES, "head", network.head), "down_a", network.down_a)
+    centred = build.node("Sub", [PLANES, build.constant("centre", network.middle.numpy())], "centred")
+    seen = build.node("Mul", [centred, build.constant("gain", np.array(GAIN, np.float32))], "seen")
+    a = build.blocks(build.conv(seen, "head", network.head), "down_a", network.down_a)
     b = build.blocks(build.conv(a, "to_b", network.to_b), "down_b", network.down_b)
     c = build.blocks(build.conv(b, "to_c", network.to_c), "bottom", network.bottom)
     b = build.node("Add", [build.conv(c, "from_c", network.from_c), b], "joined_b")
     b = build.blocks(b, "up_b", network.up_b)
     a = build.node("Add", [build.conv(b, "from_b", network.from_b), a], "joined_a")
     a = build.blocks(a, "up_a", network.up_a)
-    build.node("Add", [middle, build.conv(a, "tail", network.tail)], RESTORED)
+    change = build.node(
+        "Mul", [build.conv(a, "tail", network.tail), build.constant("ungain", np.array(1.0 / GAIN, np.float32))], "change"
+    )
+    build.node("Add", [middle, change], RESTORED)
     planes = int(network.head.weight.shape[1])
     source, target = (
         helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", count, "rows", "columns"])

@@ -8,15 +8,18 @@ Sources: Zhang et al., "FFDNet" (2018), for noise levels as planes and half reso
 deep denoiser prior" (2021), for the residual U-Net.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from aecodec.models.restores import CONDITIONS
+from aecodec.models.restores import CONDITIONS, UNKNOWN
 
 _OUTER = 6  # a kernel of 3 x 3 blocks of 2 x 2 values
-_FALLING = 0.1  # of the usual spread of initial weights, of each block's last layer
+GAIN = 4.0  # of what the layers see, around the middle of the range, so that its spread is about 1
+_FALLING = 0.2  # of the usual spread of initial weights, of each block's last layer
+_FAINT = 0.02  # the same of the very last layer: a restorer begins by leaving arrays alone
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,8 @@ class Block(nn.Module):
         pads = (kernel[0] // 2, kernel[1] // 2)
         self.first = nn.Conv2d(width, width, kernel, padding=pads)
         self.second = nn.Conv2d(width, width, kernel, padding=pads)
-        with torch.no_grad():
-            self.second.weight.mul_(_FALLING)
+        _spread(self.first, 2.0**0.5)
+        _spread(self.second, _FALLING)
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, width, rows, columns) -> the same."""
@@ -84,16 +87,30 @@ class Restorer(nn.Module):
         self.from_b = nn.ConvTranspose2d(b, a, step, step)
         self.up_a = blocks(a, shape.blocks[4])
         self.tail = nn.ConvTranspose2d(a, shape.channels, outer, step, pads)
-        with torch.no_grad():
-            self.tail.weight.mul_(_FALLING)
+        for layer in (self.head, self.to_b, self.to_c, self.from_c, self.from_b):
+            _spread(layer, 1.0)
+        _spread(self.tail, _FAINT)
+        middle = torch.zeros(1, planes, 1, 1)
+        middle[:, : planes - CONDITIONS] = UNKNOWN
+        self.middle: Tensor
+        self.register_buffer("middle", middle)
 
     def forward(self, planes: Tensor) -> Tensor:
         """The restored middle frame."""
         first = self.shape.frames // 2 * self.shape.channels
         middle = planes[:, first : first + self.shape.channels]
-        a = self.down_a(self.head(planes))
+        a = self.down_a(self.head((planes - self.middle) * GAIN))
         b = self.down_b(self.to_b(a))
         c = self.bottom(self.to_c(b))
         b = self.up_b(self.from_c(c) + b)
         a = self.up_a(self.from_b(b) + a)
-        return middle + self.tail(a)
+        return middle + self.tail(a) / GAIN
+
+
+@torch.no_grad()
+def _spread(layer: nn.Conv2d | nn.ConvTranspose2d, gain: float) -> None:
+    """Normal weights whose sums have `gain` times the spread of what they see (He et al. 2015), and no bias."""
+    seen = layer.weight[0].numel() if isinstance(layer, nn.Conv2d) else layer.weight[:, 0].numel() / math.prod(layer.stride)
+    nn.init.normal_(layer.weight, 0.0, gain / math.sqrt(seen))
+    assert layer.bias is not None
+    nn.init.zeros_(layer.bias)

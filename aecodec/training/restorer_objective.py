@@ -15,8 +15,8 @@ from aecodec.training.restorer_network import Restorer, RestorerShape
 from aecodec.training.samples import Window
 from aecodec.training.spoiling import Spoiler
 
-_BATCH, _SIDE, _LENGTH = 16, 64, 512
-_HELD = 96  # crops that are validated
+_BATCH, _SIDE, _LENGTH = 8, 64, 512
+_HELD = 64  # crops that are validated
 _MISSING_WEIGHT = 2.0  # of what was missing, in the loss
 _SMOOTH = 1e-3  # of the range: where the loss turns from a square into a magnitude
 _LEAST = 8  # rows and columns, or steps
