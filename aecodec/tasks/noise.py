@@ -12,7 +12,7 @@ def estimate_noise(x: np.ndarray, axes: tuple[int, int] = (-2, -1)) -> float:
     """Standard deviation of white noise in `x`, in its units; 0 for what has too few values to tell.
 
     `axes`: rows and columns, which are differenced diagonally, in blocks of two; where one has size 1, third differences along the
-    other. What is not finite is left out. Clipped values, which are flat, are left out too where they are most of the array.
+    other. What is not finite is left out, and what is quite flat, as clipped values are, too: 0 if that is most of the array.
     """
     moved = np.moveaxis(x, axes, (-2, -1))
     rows, columns = moved.shape[-2:]
@@ -26,6 +26,6 @@ def estimate_noise(x: np.ndarray, axes: tuple[int, int] = (-2, -1)) -> float:
     found = np.abs(found[np.isfinite(found)])
     found = found[:: max(1, found.size // _MOST)]
     moving = found[found > 0]
-    if moving.size * 2 < found.size:
-        return float(np.median(found) / _NORMAL) if found.size else 0.0
+    if moving.size == 0 or moving.size * 2 < found.size:
+        return 0.0
     return float(np.median(moving) / _NORMAL)
