@@ -10,6 +10,7 @@ from export import data
 from export.checks import check_bundle, check_files, check_size
 from export.errors import ExportError
 from export.measuring import measure
+from export.restoring import restored
 from export.provenance import described
 from export.recipe import Recipe
 from export.training import noted, trained
@@ -42,7 +43,8 @@ def run(recipe: Recipe, settings: Settings, say: Callable[[str], None] = print) 
     say(f"the same bits by {shown['executors']}")
     check_files(bundle, loaded.held_out, recipe.axes, recipe.measure)
     say(f"files of {len(recipe.measure)} fidelities decode to the same bits by every executor")
-    metrics = measure(aecodec.Model(bundle, "cpu"), loaded.held_out, recipe.axes, recipe.measure)
+    model = aecodec.Model(bundle, "cpu")
+    metrics = measure(model, loaded.held_out, recipe.axes, recipe.measure) + restored(model, loaded.held_out, recipe.axes)
     for each in metrics:
         say(f"held out: {', '.join(f'{key} {value}' for key, value in each.items())}")
     about = {"name": recipe.name, "sha256": recipe.digest, "seed": recipe.seed}

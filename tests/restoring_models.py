@@ -6,6 +6,7 @@ import numpy as np
 
 import aecodec
 from aecodec.training import train
+from aecodec.training.families import Denoising
 
 
 def pictures(count: int, side: int = 64, seed: int = 0) -> np.ndarray:
@@ -56,3 +57,14 @@ def generator() -> aecodec.Model:
     x = (rng.normal(size=(300, 8, 8)).cumsum(1).cumsum(2) * 8 + 128).clip(0, 255).astype(np.uint8)
     shape = {"tile": (1, 1, 8, 8), "latents": 6, "width": 8, "batch_size": 32}
     return train(x, axes="tyx", family="variational", networks=["autoencoder"], steps=20, quality=50, progress=False, **shape)
+
+
+@cache
+def denoising_autoencoder(series: bool) -> aecodec.Model:
+    """A denoising autoencoder of series of two channels, or of 16 x 16 fields."""
+    common = {"networks": ["autoencoder"], "width": 8, "steps": 12, "psnr": 30, "progress": False, "latents": 12}
+    family = Denoising(corruptions=("gaussian:0.2-0.4", "masked"))
+    if series:
+        return train(waves(4000), axes="tc", family=family, tile=(16, 2, 1, 1), **common)
+    fields = pictures(24, 48, seed=3)[..., 0].astype(np.float32)
+    return train(fields, axes="tyx", family=family, tile=(1, 1, 8, 8), **common)

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 from PIL import Image
-from restoring_models import film_restorer, picture_restorer, pictures, series_restorer, waves
+from restoring_models import denoising_autoencoder, film_restorer, picture_restorer, pictures, series_restorer, waves
 
 import aecodec
 from aecodec.axes import parse_axes
@@ -327,3 +327,19 @@ def test_a_restorer_is_trained_only_on_what_it_can_see():
     small = np.random.default_rng(0).random((20, 4, 16)).astype(np.float32)
     with pytest.raises(UsageError, match="a restorer needs arrays of 8 rows and columns"):
         train(small, axes="tyx", networks=["restorer"], steps=1, psnr=40, progress=False)
+
+
+@pytest.mark.parametrize("series", [False, True])
+def test_a_denoising_autoencoder_restores_without_seams(series):
+    x = waves(1000, seed=8) if series else pictures(1, 50, seed=6)[0, :, :45, 0].astype(np.float32)
+    axes, sigma = ("tc", 0.4) if series else ("yx", 20.0)
+    y, model = noisy(x, sigma), denoising_autoencoder(series)
+    made = restore(y, model, axes=axes)
+    assert made.shape == y.shape
+    assert np.square(made - x).mean() < 0.7 * np.square(y - x).mean()
+    parts = np.concatenate(list(restoration(y, model, axes=axes, core=16).slabs(y)))
+    np.testing.assert_allclose(parts, made, rtol=0, atol=np.ptp(x) * 1e-4)
+    y[10:14] = np.nan
+    assert np.isfinite(restore(y, model, "inpaint", axes=axes)).all()
+    with pytest.raises(ModelError, match="was not trained to upscale: it is of the family denoising"):
+        restore(y, model, "upscale", axes=axes)

@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from aecodec.canonical import ArraySpec
-from aecodec.codec.model import Model
 from aecodec.errors import ModelError, UsageError
-from aecodec.models.restores import UNKNOWN
+from aecodec.models.restores import UNKNOWN, Restores
 
 _BYTES = (0.0, 255.0)
 
@@ -28,22 +27,21 @@ class Units:
     fills: bool
 
     @classmethod
-    def of(cls, model: Model, spec: ArraySpec, value_range: Sequence[float] | None) -> "Units":
-        """For arrays of `spec`; ModelError if the model is for others."""
-        restores, channels = model.manifest.restores, spec.channels
-        assert restores is not None
+    def of(cls, restores: Restores, name: str, spec: ArraySpec, value_range: Sequence[float] | None) -> "Units":
+        """For arrays of `spec`; ModelError if the model of this id is for others."""
+        channels = spec.channels
         _, _, rows, columns = spec.canonical_shape
         if restores.series != (rows * columns == 1) or (not restores.series and min(rows, columns) < 2):
             ours = "series" if restores.series else "images and fields of rows and columns"
             raise ModelError(
-                f"the model {model.id[:12]} restores {ours}, the array of axes {spec.axes.letters!r} has {rows} x {columns} "
+                f"the model {name[:12]} restores {ours}, the array of axes {spec.axes.letters!r} has {rows} x {columns} "
                 "rows and columns; check axes=, or train one with `aecodec train DATA --networks restorer`"
             )
         image = set(zip(restores.low, restores.high, strict=True)) == {_BYTES}
         together = channels == restores.channels
         if not together and not (restores.channels == 1 or (image and restores.channels == 3)):
             raise ModelError(
-                f"the array has {channels} channel(s), the model {model.id[:12]} restores arrays of {restores.channels}; "
+                f"the array has {channels} channel(s), the model {name[:12]} restores arrays of {restores.channels}; "
                 "check axes=, or train one with `aecodec train DATA --networks restorer`"
             )
         if value_range is not None:

@@ -14,9 +14,11 @@ import numpy as np
 from aecodec.api.options import ModelLike, as_model, thread_count
 from aecodec.axes import guess_axes, parse_axes
 from aecodec.canonical import ArraySpec, as_array, cast_values
+from aecodec.codec.model import Model
 from aecodec.errors import UsageError
 from aecodec.limits import DEFAULT_LIMITS, Limits
 from aecodec.models.restores import TASKS
+from aecodec.tasks.autoencoded import AutoencoderRestorer, usable
 from aecodec.tasks.damage import Units, canonical_mask, measured_range
 from aecodec.tasks.noise import estimate_noise
 from aecodec.tasks.restorer import Restorer, Strengths
@@ -77,8 +79,8 @@ class Restoration:
             raise UsageError(f"{spec.dtype} arrays cannot be restored; convert them to whole or real numbers first")
         self.spec, self.task, self._noise = spec, task, noise
         self._blur = (_USUAL_BLUR if blur is None else blur) if task == "deblur" else 0.0
-        self.restorer = Restorer(running, task, provider, thread_count(threads), limits, core)
-        self.units = Units.of(running, spec, value_range)
+        self.restorer = _restorer(running, task, (provider, thread_count(threads), limits), core)
+        self.units = Units.of(self.restorer.restores, running.id, spec, value_range)
         self._double = task == "upscale"
         self.result = self._doubled() if self._double else spec
 
@@ -238,6 +240,14 @@ class Restoration:
         return ArraySpec(self.spec.dtype, self.spec.axes, shape)
 
 
+def _restorer(model: Model, task: str, settings: tuple[str, int, Limits], core: int) -> Restorer:
+    """The model's own, or a denoising autoencoder in its place."""
+    undone = usable(model.manifest) if model.manifest.restores is None else None
+    if undone is not None and task in undone.tasks:
+        return AutoencoderRestorer(model, undone, core)
+    return Restorer(model, task, *settings, core)
+
+
 def restore(
     array: Any,
     model: ModelLike = "restore",
@@ -255,7 +265,7 @@ def restore(
 
     Args:
         array: an image, stack of frames, field or series; as for `compress`.
-        model: one with a restorer, such as the shipped "restore", which is for photographs.
+        model: one with a restorer, such as the shipped "restore", which is for photographs, or a denoising autoencoder.
         task: "denoise", "inpaint", "deblur" or "upscale".
         axes: one letter per dimension; guessed where that leaves no doubt.
         noise: its standard deviation in the array's units; None: estimated to denoise, else taken to be 0.
