@@ -10,9 +10,9 @@ from export import data
 from export.checks import check_bundle, check_files, check_size
 from export.errors import ExportError
 from export.measuring import measure
-from export.restoring import restored
 from export.provenance import described
 from export.recipe import Recipe
+from export.restoring import restored
 from export.training import noted, trained
 
 SHIPPED = Path(aecodec.__file__).parent / "models"

@@ -33,7 +33,7 @@ def restored(model: aecodec.Model, held_out: Sequence[np.ndarray], axes: str) ->
         if task not in tasks:
             continue
         figures = []
-        for number, array in enumerate(held_out[:_MOST]):
+        for number, array in enumerate(held_out[:: -(-len(held_out) // _MOST)]):
             clean = _even(array, axes)
             spoiled, shown, given = tasks[task](clean, axes, span, min(restores.low), np.random.default_rng(number))
             made = restore(spoiled, model, task, axes=axes, **given)
