@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
-from restoring_models import generator, pictures
+from restoring_models import generator, picture_restorer, pictures
 from typer.testing import CliRunner
 
 import aecodec
@@ -16,7 +16,16 @@ from aecodec.tasks.video import Video, write_video
 
 
 def run(*words):
-    return CliRunner().invoke(app, [str(word) for word in words])
+    more = ["-m", "cleaner"] if words[0] == "restore" and "-m" not in words else []
+    return CliRunner().invoke(app, [*(str(word) for word in words), *more])
+
+
+@pytest.fixture(autouse=True)
+def model(tmp_path_factory, monkeypatch):
+    """A model "cleaner" that is found by its name."""
+    folder = tmp_path_factory.mktemp("models")
+    picture_restorer().save(folder / "cleaner.aecm")
+    monkeypatch.setenv("AECODEC_MODELS", str(folder))
 
 
 @pytest.fixture
@@ -31,7 +40,7 @@ def test_an_image_is_restored_to_an_image_and_never_over_another(tmp_path, image
     done = run("restore", tmp_path / "x.png", "-o", tmp_path / "y.png", "--noise", "15")
     assert done.exit_code == 0, done.output
     assert "denoise, 48x48x3 uint8" in done.stderr
-    expected = restore(image, noise=15)
+    expected = restore(image, "cleaner", noise=15)
     assert np.array_equal(np.asarray(Image.open(tmp_path / "y.png")), expected)
     again = run("restore", tmp_path / "x.png", "-o", tmp_path / "y.png")
     assert again.exit_code == 1
@@ -43,7 +52,7 @@ def test_arrays_and_files_are_restored_to_what_the_output_is_called(tmp_path, im
     stack = np.stack([image] * 3)
     np.save(tmp_path / "x.npy", stack)
     (tmp_path / "x.aecz").write_bytes(aecodec.compress(stack, False, "tyxc"))
-    expected = restore(stack, noise=9)
+    expected = restore(stack, "cleaner", noise=9)
     for source, target in (("x.npy", "a.npy"), ("x.aecz", "b.npy"), ("x.npy", "c.aecz"), ("x.aecz", "d.raw")):
         done = run("restore", tmp_path / source, "-o", tmp_path / target, "--axes", "tyxc", "--noise", "9", "-q")
         assert done.exit_code == 0, done.stderr
@@ -77,7 +86,7 @@ def test_a_video_is_restored_frame_by_frame(tmp_path, image):
     found = list(video.frames())
     source = list(Video.open(tmp_path / "x.mp4").frames())
     assert len(found) == 2
-    assert np.abs(found[1].astype(int) - restore(source[1], noise=15)).mean() < 6  # what the video's own coding leaves
+    assert np.abs(found[1].astype(int) - restore(source[1], "cleaner", noise=15)).mean() < 6  # what the video's own coding leaves
     (tmp_path / "no.mp4").write_bytes(b"no video at all")
     assert "is not a video" in run("restore", tmp_path / "no.mp4", "-o", tmp_path / "n.mp4").stderr
     assert "a video is written as a video" in run("restore", tmp_path / "x.mp4", "-o", tmp_path / "n.png").stderr
@@ -123,7 +132,7 @@ def test_neither_command_needs_torch(tmp_path, image):
     program = (
         "import sys; sys.modules['torch'] = None\n"
         "from aecodec.cli.app import app\n"
-        f"app(['restore', {str(tmp_path / 'x.png')!r}, '-o', {str(tmp_path / 'y.png')!r}])"
+        f"app(['restore', {str(tmp_path / 'x.png')!r}, '-o', {str(tmp_path / 'y.png')!r}, '-m', 'cleaner'])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

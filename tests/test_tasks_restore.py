@@ -5,17 +5,26 @@ import dataclasses
 import numpy as np
 import pytest
 from PIL import Image
-from restoring_models import denoising_autoencoder, film_restorer, picture_restorer, pictures, series_restorer, waves
+from restoring_models import (
+    denoising_autoencoder,
+    film_restorer,
+    picture_restorer,
+    pictures,
+    series_restorer,
+    shipped_restorer,
+    waves,
+)
 
 import aecodec
 from aecodec.axes import parse_axes
 from aecodec.canonical import ArraySpec
 from aecodec.errors import LimitError, ModelError, UsageError
+from aecodec.filling import fill_gaps
 from aecodec.limits import Limits
 from aecodec.models.bundle import Bundle
 from aecodec.models.manifest import Manifest
 from aecodec.models.restorer_check import check_restorer
-from aecodec.models.restores import CONDITIONS, MISSING, NOISE, UNKNOWN, UPSCALED, Restores
+from aecodec.models.restores import CONDITIONS, MISSING, NOISE, UPSCALED, Restores
 from aecodec.resampling import halve, twice
 from aecodec.tasks.noise import estimate_noise
 from aecodec.tasks.restore import Restoration, restore
@@ -44,8 +53,8 @@ def image():
 
 def test_noise_is_taken_away_whether_its_strength_is_told_or_estimated(image):
     y = noisy(image)
-    told = restore(y, picture_restorer(), axes="yxc", noise=SIGMA, value_range=(0, 255))
-    found = restore(y, picture_restorer(), axes="yxc", value_range=(0, 255))
+    told = restore(y, shipped_restorer(), axes="yxc", noise=SIGMA, value_range=(0, 255))
+    found = restore(y, shipped_restorer(), axes="yxc", value_range=(0, 255))
     assert told.shape == y.shape
     assert told.dtype == np.float32
     assert psnr(told, image) > psnr(y, image) + 4
@@ -88,11 +97,11 @@ def test_missing_values_are_filled_and_known_ones_kept(image):
     mask = np.random.default_rng(0).random((12, 10)) < 0.2
     mask = mask.repeat(8, 0).repeat(8, 1)[: image.shape[0], : image.shape[1]]
     spoiled = np.where(mask[..., None], 0, image).astype(np.uint8)
-    made = restore(spoiled, picture_restorer(), "inpaint", mask=mask)
+    made = restore(spoiled, shipped_restorer(), "inpaint", mask=mask)
     assert np.array_equal(made[~mask], image[~mask])
     assert psnr(made, image) > psnr(np.where(mask[..., None], 128, image), image) + 3
     field = np.where(mask, np.nan, image[..., 0] / 100.0).astype(np.float32)
-    filled = restore(field, picture_restorer(), "inpaint", axes="yx")
+    filled = restore(field, shipped_restorer(), "inpaint", axes="yx")
     assert np.isfinite(filled).all()
     assert np.array_equal(filled[~mask], field[~mask])
 
@@ -100,7 +109,7 @@ def test_missing_values_are_filled_and_known_ones_kept(image):
 def test_images_are_doubled_better_than_by_bicubic_interpolation(image):
     whole = image[:88, :76]
     half = np.clip(np.rint(halve(whole.astype(np.float32), (0, 1))), 0, 255).astype(np.uint8)
-    made = restore(half, picture_restorer(), "upscale")
+    made = restore(half, shipped_restorer(), "upscale")
     bicubic = np.asarray(Image.fromarray(half).resize((76, 88), Image.Resampling.BICUBIC))
     assert made.shape == whole.shape
     assert made.dtype == np.uint8
@@ -109,14 +118,14 @@ def test_images_are_doubled_better_than_by_bicubic_interpolation(image):
 
 def test_gray_images_stacks_and_other_ranges_go_through_a_model_of_photographs(image):
     gray = noisy(image[..., 0])
-    made = restore(gray, picture_restorer(), axes="yx", noise=SIGMA, value_range=(0, 255))
+    made = restore(gray, shipped_restorer(), axes="yx", noise=SIGMA, value_range=(0, 255))
     assert psnr(made, image[..., 0]) > psnr(gray, image[..., 0]) + 1
-    scaled = restore(gray * 1e-4 + 7, picture_restorer(), axes="yx", noise=SIGMA * 1e-4)  # the range is the array's own
+    scaled = restore(gray * 1e-4 + 7, shipped_restorer(), axes="yx", noise=SIGMA * 1e-4)  # the range is the array's own
     assert psnr((scaled - 7) * 1e4, image[..., 0]) > psnr(gray, image[..., 0]) + 1
     stack = np.stack([image, image[::-1]])
-    assert restore(stack, picture_restorer(), axes="tyxc").shape == stack.shape
+    assert restore(stack, shipped_restorer(), axes="tyxc").shape == stack.shape
     volume = np.moveaxis(stack, 3, 0)  # channels first, and two steps
-    assert restore(volume, picture_restorer(), axes="ctyx").shape == volume.shape
+    assert restore(volume, shipped_restorer(), axes="ctyx").shape == volume.shape
 
 
 def test_series_are_restored_and_cut_without_seams():
@@ -282,6 +291,18 @@ def test_resampling_is_pillows_and_keeps_straight_lines():
     np.testing.assert_allclose(twice(image)[6:-6, 6:-6], bigger[6:-6, 6:-6], atol=1e-5)
 
 
+def test_gaps_are_guessed_from_what_is_near():
+    x = np.full((2, 40, 90), 0.25, np.float32)
+    x[:, :, 45:] = 0.75
+    missing = np.zeros((40, 90), bool)
+    missing[10:18, 10:18] = missing[10:18, 70:78] = True
+    guess = fill_gaps(np.where(missing, np.float32(9), x), missing)
+    np.testing.assert_allclose(guess, x, atol=1e-4)
+    assert (fill_gaps(x, np.ones_like(missing)) == 0.5).all()
+    row = fill_gaps(np.arange(9.0, dtype=np.float32).reshape(1, -1), np.arange(9)[None] == 4)
+    assert row[0, 4] == pytest.approx(4.0, abs=1e-5)
+
+
 def test_cores_cover_every_value_once_and_windows_hold_their_halo():
     seen = np.zeros((37, 50), int)
     for band in bands((37, 50), (16, 24), (8, 8), (8, 8)):
@@ -308,7 +329,8 @@ def test_spoiled_crops_say_how_they_were_spoiled():
             off = (planes[:, 0] - clean[:, 0]).std(axis=(1, 2))
             assert np.corrcoef(off, conditions[:, NOISE, 0, 0])[0, 1] > 0.9
         if task == "inpaint":
-            assert (planes[:, 0][conditions[:, MISSING] > 0] == np.float32(UNKNOWN)).all()
+            kept = conditions[:, MISSING] == 0
+            assert np.array_equal(planes[:, 0][kept & (conditions[:, NOISE] == 0)], clean[:, 0][kept & (conditions[:, NOISE] == 0)])
 
 
 def test_a_restorer_is_trained_only_on_what_it_can_see():

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aecodec import filling
 from aecodec.codec.model import Model
 from aecodec.errors import LimitError, ModelError
 from aecodec.limits import DEFAULT_LIMITS, Limits
 from aecodec.models.restorer_check import check_restorer
-from aecodec.models.restores import BLUR, CONDITIONS, MISSING, NOISE, UNKNOWN, UPSCALED, Restores
+from aecodec.models.restores import BLUR, CONDITIONS, MISSING, NOISE, UPSCALED, Restores
 from aecodec.resampling import REACH, twice
 from aecodec.runtime import SizedExecutor, load_executor
 from aecodec.tasks.able import able
@@ -69,7 +70,6 @@ class Restorer:
         conditions = planes[len(joined) :]
         conditions[NOISE], conditions[BLUR], conditions[UPSCALED] = strengths.noise, strengths.blur, float(strengths.double)
         if missing is not None:
-            planes[: len(joined), missing] = UNKNOWN
             conditions[MISSING] = missing
         pads = ((0, 0), (0, rows.stop - rows.start - planes.shape[1]), (0, width - planes.shape[2]))
         return np.pad(planes, pads, "edge")
@@ -104,12 +104,16 @@ class Restorer:
 
 
 def _fetched(fetch: Fetch, rows: slice, height: int, double: bool) -> tuple[np.ndarray, np.ndarray | None]:
-    """Frames of the rows asked for, enlarged if need be from the few more that this takes."""
-    if not double:
-        return fetch(rows.start, rows.stop)
-    start, stop = max(0, rows.start // 2 - REACH), min(height // 2, -(-rows.stop // 2) + REACH)
+    """Frames of the rows asked for, gaps filled and enlarged if need be, from the few more rows that this takes."""
+    times = 2 if double else 1
+    more = filling.REACH + (REACH if double else 0)
+    start, stop = max(0, rows.start // times - more), min(height // times, -(-rows.stop // times) + more)
     frames, missing = fetch(start, stop)
-    inner = slice(rows.start - 2 * start, rows.stop - 2 * start)
+    if missing is not None:
+        frames = filling.fill_gaps(frames, missing)
+    inner = slice(rows.start - times * start, rows.stop - times * start)
+    if not double:
+        return frames[..., inner, :], None if missing is None else missing[inner]
     if missing is not None:
         missing = missing.repeat(2, 0).repeat(2 if frames.shape[-1] > 1 else 1, 1)[inner]
     axes = (-2, -1) if frames.shape[-1] > 1 else (-2,)

@@ -17,7 +17,7 @@ from aecodec.training.spoiling import Spoiler
 
 _BATCH, _SIDE, _LENGTH = 8, 64, 512
 _HELD = 64  # crops that are validated
-_MISSING_WEIGHT = 2.0  # of what was missing, in the loss
+_MISSING_WEIGHT = 1.5  # of what was missing, in the loss
 _SMOOTH = 1e-3  # of the range: where the loss turns from a square into a magnitude
 _LEAST = 8  # rows and columns, or steps
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aecodec.models.restores import BLUR, CONDITIONS, MISSING, NOISE, UNKNOWN, UPSCALED
+from aecodec.filling import fill_gaps
+from aecodec.models.restores import BLUR, CONDITIONS, MISSING, NOISE, UPSCALED
 from aecodec.resampling import halve, twice
 from aecodec.training.families.corruptions import Blur, MaskedPatches
 
@@ -66,7 +67,7 @@ class Spoiler:
             crop = twice(crop, axes)
         if task == "inpaint":
             kept = _kept(crop.shape[2:], rng)
-            crop, conditions[MISSING] = np.where(kept, crop, np.float32(UNKNOWN)), ~kept
+            crop, conditions[MISSING] = fill_gaps(crop, ~kept), ~kept
         return crop, conditions
 
 
