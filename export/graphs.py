@@ -11,11 +11,12 @@ from aecodec.models.exact import Range, prove_exact, prove_predictor
 from aecodec.phases import INPUT_LIMIT
 from export.errors import ExportError
 
-ENCODER_TOLERANCE = 1e-3  # of the largest latent: its sums are floats, in any order
+ENCODER_TOLERANCE = 1e-3  # of the largest output: the sums of encoders and restorers are floats, in any order
 KIND = "kind"  # the input that picks constants
 _FREE = 6  # what sizes that a graph leaves open are set to, but for the batch; the next one is one more, and so on
 _TYPICAL = 8.0  # mean magnitude of what an encoder sees, and of symbols
 _TYPICAL_PLANE = 60.0
+_TYPICAL_UNIT = 0.3  # of the range, which a restorer sees as 0 to 1
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,9 @@ def _graph(name: str, content: bytes, bundle: Bundle) -> Graph:
     limit, spread = manifest.latent_limit, _TYPICAL * max(1.0, 1.0 / manifest.latent_unit)
     if source.name == "planes":
         limit, spread = INPUT_LIMIT, _TYPICAL_PLANE
+    if name == "restorer" and manifest.restores is not None:
+        rows, columns = (times * size for times, size in zip((2, 3), manifest.restores.multiple, strict=True))
+        return Graph(name, content, source.name, (*shape[:2], rows, columns), dtype, None, _TYPICAL_UNIT, None)
     kinds = _kinds(name, model) if others else None
     if name == "encoder":
         return Graph(name, content, source.name, shape, dtype, None, _TYPICAL, kinds)

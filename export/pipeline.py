@@ -13,6 +13,7 @@ from export.errors import ExportError
 from export.measuring import measure
 from export.provenance import described
 from export.recipe import Recipe
+from export.restoring import restored
 from export.training import noted, trained
 
 SHIPPED = Path(aecodec.__file__).parent / "models"
@@ -60,7 +61,7 @@ def _measured(bundle: Bundle, recipe: Recipe, loaded: data.Loaded) -> list[dict[
     """Of all that was held out, or, where sets differ in kind, of each."""
     model = aecodec.Model(bundle, "cpu")
     if recipe.predictor is None:
-        return measure(model, loaded.held_out, recipe.axes, recipe.measure)
+        return measure(model, loaded.held_out, recipe.axes, recipe.measure) + restored(model, loaded.held_out, recipe.axes)
     found = []
     for part in loaded.sets:
         found += [{"data": part.path, **each} for each in measure(model, part.held_out, part.axes, recipe.measure)]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from aecodec.cli.commands import completing, demo, evaluating, files, learning, models, tasks
+from aecodec.cli.commands import completing, demo, evaluating, files, learning, models, restoring, tasks
 from aecodec.version import __version__
 
 app = typer.Typer(
@@ -22,7 +22,8 @@ app.add_typer(models_app, name="models")
 for command in (
     *(files.compress, files.decompress, files.info, files.verify, files.recover),
     *(learning.fit, learning.train, learning.tune, evaluating.evaluate),
-    *(tasks.anomalies, tasks.features, demo.demo, completing.completion),
+    *(tasks.anomalies, tasks.features, restoring.restore, restoring.generate),
+    *(demo.demo, completing.completion),
 ):
     app.command()(command)
 models_app.command("list")(models.list_)

@@ -43,6 +43,8 @@ def show_model(bundle: Bundle, as_json: bool) -> None:
         "latents": f"{m.latents} per tile in {len(m.bands)} bands",
         "channels": _channels_text(m),
         "suits": _suits_text(m),
+        "restores": _restores_text(m),
+        "samples": f"a mixture of {m.samples} normal distribution(s) of latents" if m.samples else "none",
         "reference": "x".join(map(str, m.reference)) if m.reference else "none",
         **{f"provenance: {key}": _text(value) for key, value in m.provenance.items()},
     }
@@ -63,8 +65,17 @@ def _suits_text(manifest: Manifest) -> str:
     return str(manifest.suits) if manifest.suits is not None else "only by name"
 
 
+def _restores_text(manifest: Manifest) -> str:
+    """What its restorer undoes."""
+    restores = manifest.restores
+    if restores is None:
+        return "nothing"
+    kind = "series" if restores.series else "rows and columns"
+    return f"{', '.join(restores.tasks)}: {kind} of {restores.channels} channel(s), {restores.frames} frame(s) at once"
+
+
 def export_model(name: str, folder: Path, force: bool) -> None:
-    """Write manifest.json, encoder.onnx and decoder.onnx."""
+    """Write manifest.json, encoder.onnx, decoder.onnx and, if there is one, restorer.onnx."""
     if Path(name).is_file() and not is_model(name):
         with Reader(name, threads=1) as reader:
             if reader.model is None:
@@ -76,6 +87,7 @@ def export_model(name: str, folder: Path, force: bool) -> None:
         "manifest.json": json.dumps(bundle.manifest.to_json(), indent=2).encode(),
         "decoder.onnx": bundle.decoder,
         "encoder.onnx": bundle.encoder,
+        "restorer.onnx": bundle.restorer,
     }
     folder.mkdir(parents=True, exist_ok=True)
     for part, data in parts.items():

@@ -28,7 +28,7 @@ Shape = Annotated[str | None, typer.Option(help="of raw binary input, e.g. 240,3
 # Of training.
 TrainingData = Annotated[list[str], typer.Argument(help=".npy, .aecz, zarr, images, folders of them, raw with --dtype and --shape")]
 Family = Annotated[str, typer.Option(help="vanilla, sparse, denoising or variational: of autoencoders")]
-Networks = Annotated[str | None, typer.Option(help="predictor, autoencoder, or both with a comma")]
+Networks = Annotated[str | None, typer.Option(help="predictor, autoencoder, restorer, or several with commas")]
 Tile = Annotated[str | None, typer.Option(help="T,C,Y,X: what an autoencoder sees at once, e.g. 1,3,8,8")]
 TimeBudget = Annotated[str | None, typer.Option(help="e.g. 90s, 10m, 2h")]
 Steps = Annotated[int | None, typer.Option(help="at most so many")]

@@ -65,7 +65,7 @@ def seekable(name: str) -> Iterator[str | BinaryIO]:
 
 
 @contextmanager
-def _completed(path: Path) -> Iterator[Path]:
+def completed(path: Path) -> Iterator[Path]:
     """A sibling to write to, which gets the name `path` only if all went well, and when it is safe on the disk."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
@@ -90,7 +90,7 @@ def write_array(reader: Reader, name: str) -> None:
         with target.open("wb") as sink:
             _write_stream(reader, sink, kind is not None and kind.name == "npy")
         return
-    with _completed(target) as partial:
+    with completed(target) as partial:
         _write_file(reader, partial, kind, Path(name).suffix)
 
 

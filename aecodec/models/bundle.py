@@ -35,14 +35,15 @@ from aecodec.packing.varint import Cursor, put_varint
 _PART_LEVEL = 19
 _SPATIAL_AXES = 0b1100
 _REFERENCE_CELL = 16
-_NO_GRAPHS = ("reference", "constant")
+_NO_GRAPHS = ("reference", "constant", "sampler")
 
 
 @dataclass(frozen=True)
 class Bundle:
     """Manifest, graphs, reference field, float64 (channels, rows, columns), and which of its sites are constant, as bits.
 
-    `priors`: graphs of the slices, if latents come in any.
+    `priors`: graphs of the slices, if latents come in any. `restorer`: the graph that restores arrays; `sampler`: the mixture
+    that latents are drawn from, as stored.
     """
 
     manifest: Manifest
@@ -53,6 +54,8 @@ class Bundle:
     predictor: bytes | None = None
     stored_constant: bytes | None = None
     priors: tuple[bytes, ...] = ()
+    restorer: bytes | None = None
+    sampler: bytes | None = None
 
     @property
     def id(self) -> str:
@@ -112,7 +115,8 @@ class Bundle:
         slices = range(len(manifest.prior.ends)) if manifest.prior is not None else ()
         priors = tuple(parts[f"prior-{i}"] for i in slices)
         graphs = (parts["decoder"], parts.get("encoder"))
-        return cls(manifest, *graphs, reference, stored, parts.get("predictor"), parts.get("constant"), priors)
+        more = (parts.get("restorer"), parts.get("sampler"))
+        return cls(manifest, *graphs, reference, stored, parts.get("predictor"), parts.get("constant"), priors, *more)
 
     @cached_property
     def constant(self) -> np.ndarray | None:
@@ -165,6 +169,8 @@ class Bundle:
             "predictor": self.predictor,
             "constant": self.stored_constant,
             **{f"prior-{i}": graph for i, graph in enumerate(self.priors)},
+            "restorer": self.restorer,
+            "sampler": self.sampler,
         }
 
 

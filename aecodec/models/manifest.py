@@ -8,14 +8,25 @@ from typing import Any
 from aecodec.container.layout import create_json
 from aecodec.errors import ModelError
 from aecodec.models.prior_layout import LARGEST_LIMIT, MOST_SLICES, PriorLayout
+from aecodec.models.restores import Restores
 from aecodec.models.suits import Suits
 from aecodec.phases import ZERO, PhaseLayout
 
-PARTS = ("encoder", "decoder", "reference", "predictor", "constant", *(f"prior-{i}" for i in range(MOST_SLICES)))
+PARTS = (
+    "encoder",
+    "decoder",
+    "reference",
+    "predictor",
+    "constant",
+    *(f"prior-{i}" for i in range(MOST_SLICES)),
+    "restorer",
+    "sampler",
+)
 MAX_LATENTS = 1 << 20
 MAX_TILE_VALUES = 1 << 24
 MAX_TEXT = 256
 MAX_CHANNELS = 1 << 20
+MAX_COMPONENTS = 64
 MAX_IN_ORDER = 1 << 10  # channels that are decoded one after the other
 
 
@@ -29,6 +40,7 @@ class Manifest:
     `reference`: (channels, rows, columns) of the reference field, or None. `predictor`: how its graph is
     to be used, or None. `prior`: how latents come in slices, or None. `suits`: for which arrays it may be taken unasked, or None.
     `any_channels`: the one offset and scale serve every channel, of however many.
+    `restores`: what its restorer can undo, or None. `samples`: components of the mixture that its latents are drawn from, or None.
     """
 
     family: str
@@ -45,6 +57,8 @@ class Manifest:
     prior: PriorLayout | None = None
     suits: Suits | None = None
     any_channels: bool = False
+    restores: Restores | None = None
+    samples: int | None = None
     parts: dict[str, str] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
     unknown: dict[str, Any] = field(default_factory=dict)  # keys of a later version: ignored, but part of the id
@@ -98,6 +112,12 @@ class Manifest:
             record["suits"] = self.suits.to_json()
         if not self.any_channels:
             del record["any_channels"]  # likewise
+        optional = {"restores": self.restores and self.restores.to_json(), "samples": self.samples and {"components": self.samples}}
+        for key, value in optional.items():
+            if value is None:
+                del record[key]  # likewise
+            else:
+                record[key] = value
         return record
 
     @classmethod
@@ -119,6 +139,8 @@ class Manifest:
                 prior=_prior(record.get("prior")),
                 suits=Suits.from_json(record["suits"]) if "suits" in record else None,
                 any_channels=_flag(record.get("any_channels", False)),
+                restores=Restores.from_json(record["restores"]) if "restores" in record else None,
+                samples=_whole(record["samples"]["components"]) if "samples" in record else None,
                 parts={_text(k): _text(v) for k, v in record["parts"].items()},
                 provenance=dict(record["provenance"]),
                 unknown={key: value for key, value in record.items() if key not in _KNOWN},
@@ -159,6 +181,9 @@ class Manifest:
             or (self.prior is not None and self._prior_fits(self.prior)),
             "any_channels needs one offset, tiles of one channel, and no reference field or prior": not self.any_channels
             or (self.channels == self.tile[1] == 1 and self.reference is None and self.prior is None),
+            "restorer and restores must come together": ("restorer" in self.parts) == (self.restores is not None),
+            "sampler and samples must come together": ("sampler" in self.parts) == (self.samples is not None),
+            f"samples must have 1 to {MAX_COMPONENTS} components": self.samples is None or 1 <= self.samples <= MAX_COMPONENTS,
             "constant sites need a reference field": "constant" not in self.parts or self.reference is not None,
         }
         for rule, holds in checks.items():

@@ -1,18 +1,22 @@
 """Autoencoders of every family on the data of a plan: 1-D, 2-D and 3-D tiles, any number of channels."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from aecodec.codec.model import Model
 from aecodec.models.bundle import Bundle
+from aecodec.models.mixture import MOST_LATENTS
 from aecodec.training.autoencoder import TileAutoencoder
 from aecodec.training.autoencoder_export import Target, export_autoencoder
 from aecodec.training.autoencoder_objective import WEIGHT, tile_basis
 from aecodec.training.families import Family
 from aecodec.training.layers import freeze_all
+from aecodec.training.mixture_fit import fit_mixture
 from aecodec.training.plan import Plan
 from aecodec.training.samples import Samples
 from aecodec.training.steps import StepRange
@@ -21,6 +25,7 @@ from aecodec.training.tile_layout import TileLayout
 _BATCH = 8  # crops
 _BASIS_CROPS, _EXAMPLES = 256, 16
 _HELD_VALUES = 1 << 19
+_SAMPLER_VALUES = 1 << 24
 _HELD_STEPS = 4
 _LOG_VARIANCE = -3.0  # of steps, to begin with: little beside what quantization adds
 _LINEAR_PACE = 0.1
@@ -128,7 +133,21 @@ class FamilyObjective:
         target = Target(data.axes, layout.tile, tuple(layout.offset.tolist()), tuple(layout.scale.tolist()))
         network = self.module.network.cpu()
         about: dict[str, Any] = {"method": "trained autoencoder", "family": self.plan.family.settings()}
-        return export_autoencoder(network, layout.steps, self._examples(), target, self.plan.family.name, about)
+        bundle = export_autoencoder(network, layout.steps, self._examples(), target, self.plan.family.name, about)
+        return self._with_sampler(bundle) if self.plan.family.name == "variational" else bundle
+
+    def _with_sampler(self, bundle: Bundle) -> Bundle:
+        """With a mixture of the latents of training tiles, to draw new ones from; without, if there are too many latents."""
+        if bundle.manifest.latents > MOST_LATENTS:
+            return bundle
+        model = Model(bundle, "cpu")
+        t, rows, columns = self.layout.window
+        most = max(2, _SAMPLER_VALUES // (t * rows * columns * self.plan.data.channels))
+        windows = self.training.spread((t, rows, columns), most)
+        latents = np.concatenate([model.latents(np.ascontiguousarray(window)) for window in windows])
+        mixture = fit_mixture(latents, self.plan.seed)
+        manifest = replace(bundle.manifest, samples=len(mixture.weights))
+        return replace(bundle, manifest=manifest, sampler=mixture.to_bytes()).sealed()
 
     def _examples(self) -> Sequence[np.ndarray]:
         """Maps of consecutive frames where the data have several."""

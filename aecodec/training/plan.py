@@ -106,7 +106,7 @@ def closed_form(data: TrainingData, errors: np.ndarray | None, tile: tuple[int, 
 
 
 def builder_of(network: str | Builder) -> tuple[str, Builder]:
-    """Name and builder of a network: "predictor", "autoencoder", or a function of one's own."""
+    """Name and builder of a network: "predictor", "autoencoder", "restorer", or a function of one's own."""
     if callable(network):
         return getattr(network, "__name__", "network"), network
     if network not in BUILDERS:
@@ -126,5 +126,15 @@ def _predictor(plan: Plan) -> Objective:
     return planned_predictor(plan)
 
 
-BUILDERS: dict[str, Builder] = {"autoencoder": _autoencoder, "predictor": _predictor}  # in the order of their training
-RATES = {"autoencoder": 1.5e-3, "predictor": 4e-3}  # peak learning rates; 1e-3 for others
+def _restorer(plan: Plan) -> Objective:
+    from aecodec.training.restorer_objective import RestorerObjective
+
+    return RestorerObjective(plan)
+
+
+BUILDERS: dict[str, Builder] = {  # in the order of their training
+    "autoencoder": _autoencoder,
+    "predictor": _predictor,
+    "restorer": _restorer,
+}
+RATES = {"autoencoder": 1.5e-3, "predictor": 4e-3, "restorer": 2e-3}  # peak learning rates; 1e-3 for others

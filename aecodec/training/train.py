@@ -53,8 +53,8 @@ def train(
             images or arrays, any iterable of these; larger than memory if need be.
         axes: one letter per dimension of each array, as for `compress`.
         family: "vanilla", "sparse", "denoising", "variational", or one made with other settings; of autoencoders.
-        networks: "predictor", "autoencoder" or both, which then share the budget; or functions from a `Plan` to an
-            objective. By default the predictor where an error bound is asked for, or integers are to be lossless, and the
+        networks: "predictor", "autoencoder", "restorer" or several, which then share the budget; or functions from a `Plan`
+            to an objective. By default the predictor where an error bound is asked for, or integers are to be lossless, and the
             autoencoder otherwise.
         tile: (steps, channels, rows, columns) that an autoencoder sees at once.
         width, depth, latents: of the networks; None leaves them to the network.
