@@ -8,7 +8,6 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from aecodec.models.linear import IR_VERSION, OPSET
-from aecodec.models.restores import CONDITIONS
 from aecodec.training.restorer_network import GAIN, Block, Restorer
 
 PLANES, RESTORED = "planes", "restored"
@@ -68,13 +67,8 @@ def restorer_graph(network: Restorer) -> bytes:
     a = build.node("Add", [build.conv(b, "from_b", network.from_b), a], "joined_a")
     a = build.blocks(a, "up_a", network.up_a)
     planes = int(network.head.weight.shape[1])
-    bounds = [
-        build.constant(f"conditions_{key}", np.array([value], np.int64))
-        for key, value in (("start", planes - CONDITIONS), ("stop", planes), ("axis", 1))
-    ]
-    conditions = build.node("Slice", [PLANES, *bounds], "conditions")
-    strength = build.node("Conv", [conditions, build.constant("reach", network.reach.numpy())], "strength")
-    change = build.node("Mul", [strength, build.conv(a, "tail", network.tail)], "change")
+    ungain = build.constant("ungain", np.array(1.0 / GAIN, np.float32))
+    change = build.node("Mul", [build.conv(a, "tail", network.tail), ungain], "change")
     build.node("Add", [middle, change], RESTORED)
     source, target = (
         helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", count, "rows", "columns"])

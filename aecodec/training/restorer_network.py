@@ -18,9 +18,8 @@ from aecodec.models.restores import CONDITIONS, UNKNOWN
 
 _OUTER = 6  # a kernel of 3 x 3 blocks of 2 x 2 values
 GAIN = 4.0  # of what the layers see, around the middle of the range, so that its spread is about 1
-REACHES = (1.0, 0.5, 0.06, 0.06)  # what each condition may change, a unit of it: what has none of them stays as it is
 _FALLING = 0.2  # of the usual spread of initial weights, of each block's last layer
-_FAINT = 0.1  # the same of the very last layer: a restorer begins by leaving arrays alone
+_FAINT = 0.02  # the same of the very last layer: a restorer begins by leaving arrays alone
 
 
 @dataclass(frozen=True)
@@ -95,8 +94,6 @@ class Restorer(nn.Module):
         middle[:, : planes - CONDITIONS] = UNKNOWN
         self.middle: Tensor
         self.register_buffer("middle", middle)
-        self.reach: Tensor
-        self.register_buffer("reach", torch.tensor(REACHES).reshape(1, CONDITIONS, 1, 1))
 
     def forward(self, planes: Tensor) -> Tensor:
         """The restored middle frame."""
@@ -107,8 +104,7 @@ class Restorer(nn.Module):
         c = self.bottom(self.to_c(b))
         b = self.up_b(self.from_c(c) + b)
         a = self.up_a(self.from_b(b) + a)
-        strength = (planes[:, -CONDITIONS:] * self.reach).sum(1, keepdim=True)
-        return middle + strength * self.tail(a)
+        return middle + self.tail(a) / GAIN
 
 
 @torch.no_grad()
