@@ -96,7 +96,10 @@ class ArraySpec:
             parts = np.ascontiguousarray(canonical)[..., None].view(self.real_dtype)
             n, c, h, w = canonical.shape
             canonical = parts.transpose(0, 1, 4, 2, 3).reshape(n, 2 * c, h, w)
-        return np.ascontiguousarray(canonical).view(self.real_dtype)
+        plain = np.ascontiguousarray(canonical).view(self.real_dtype)
+        if self.dtype.kind == "b" and plain.max(initial=0) > 1:  # numpy takes any byte but 0 for True, and some libraries make such
+            plain = (plain != 0).view(np.uint8)
+        return plain
 
     def from_canonical(self, canonical: np.ndarray) -> np.ndarray:
         """The inverse of `to_canonical` for an array of exactly this spec; FormatError for bools that are neither."""

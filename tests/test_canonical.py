@@ -126,3 +126,10 @@ def test_from_canonical_undoes_to_canonical_to_the_bit(dtype, letters, ndim, dat
     restored = spec.from_canonical(canonical)
     assert restored.shape == shape
     assert restored.astype(dtype, copy=False).tobytes() == array.tobytes()
+
+
+def test_bools_of_any_byte_are_true_or_false():
+    array = np.array([0, 1, 2, 255], np.uint8).view(bool)
+    spec = spec_of(array, "t")
+    assert spec.to_canonical(array).ravel().tolist() == [0, 1, 1, 1]
+    assert spec.from_canonical(spec.to_canonical(array)).tolist() == [False, True, True, True]

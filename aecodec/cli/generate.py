@@ -4,13 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
-from aecodec.api.files import IMAGE_SUFFIXES, load_npy
+from aecodec.api.files import load_npy
 from aecodec.api.options import as_model
 from aecodec.cli.outputs import completed, refuse_existing
 from aecodec.cli.progress import say
 from aecodec.codec.model import Model
 from aecodec.container.durable import resolved
 from aecodec.errors import UsageError
+from aecodec.integrations.kinds import IMAGE_SUFFIXES
 from aecodec.tasks.generate import generate, interpolate, reconstruct
 from aecodec.tasks.pictures import grid, save_picture
 

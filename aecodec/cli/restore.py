@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from aecodec.api.files import IMAGE_SUFFIXES
 from aecodec.api.options import make_options
 from aecodec.api.reader import Reader
 from aecodec.api.trust import Trust
@@ -19,6 +18,7 @@ from aecodec.cli.outputs import SUFFIX, completed, refuse_existing
 from aecodec.cli.progress import progress, say
 from aecodec.container.durable import resolved
 from aecodec.errors import UsageError
+from aecodec.integrations.kinds import IMAGE_SUFFIXES
 from aecodec.tasks.pictures import save_picture
 from aecodec.tasks.restore import Restoration
 from aecodec.tasks.video import VIDEO_SUFFIXES, Video, write_video
