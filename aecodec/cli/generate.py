@@ -11,9 +11,10 @@ from aecodec.cli.progress import say
 from aecodec.codec.model import Model
 from aecodec.container.durable import resolved
 from aecodec.errors import UsageError
+from aecodec.integrations.images import save_image
 from aecodec.integrations.kinds import IMAGE_SUFFIXES
 from aecodec.tasks.generate import generate, interpolate, reconstruct
-from aecodec.tasks.pictures import grid, save_picture
+from aecodec.tasks.pictures import grid
 
 
 def generate_file(
@@ -50,7 +51,8 @@ def generate_file(
             with partial.open("wb") as file_:
                 np.lib.format.write_array(file_, tiles, allow_pickle=False)
         else:
-            save_picture(grid(tiles, model, columns), partial, suffix)
+            picture = grid(tiles, model, columns)
+            save_image(picture, "yxc"[: picture.ndim], {}, partial, suffix)
     say(f"{output} : {len(tiles)} tiles of {'x'.join(map(str, model.manifest.tile))} (t c y x), {model.id[:12]}", quiet)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing, nullcontext
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,11 @@ from aecodec.cli.inputs import STDIO, parse_dtype, parse_shape, read_source
 from aecodec.cli.outputs import SUFFIX, completed, refuse_existing
 from aecodec.cli.progress import progress, say
 from aecodec.container.durable import resolved
-from aecodec.errors import UsageError
-from aecodec.integrations.kinds import IMAGE_SUFFIXES
-from aecodec.tasks.pictures import save_picture
+from aecodec.errors import FormatError, UsageError
+from aecodec.integrations.images import save_image
+from aecodec.integrations.kinds import IMAGE_SUFFIXES, kind_of
+from aecodec.integrations.video import load_video, save_video
 from aecodec.tasks.restore import Restoration
-from aecodec.tasks.video import VIDEO_SUFFIXES, Video, write_video
 
 
 def restore_file(
@@ -42,7 +43,7 @@ def restore_file(
     refuse_existing(output, force)
     strengths = {**strengths, "limits": trust.limits}
     gaps = None if mask is None else _mask(mask)
-    if Path(source).suffix.lower() in VIDEO_SUFFIXES:
+    if _is_video(source):
         _restore_video(source, output, (model, task, strengths), gaps, quiet)
         return
     opened: Any
@@ -64,16 +65,39 @@ def restore_file(
 
 
 def _restore_video(source: str, output: str, settings: tuple[str, str, dict[str, Any]], mask: Any, quiet: bool) -> None:
-    video, (model, task, strengths) = Video.open(source), settings
-    if Path(output).suffix.lower() not in VIDEO_SUFFIXES:
-        raise UsageError(f"{output}: a video is written as a video; use one of {', '.join(sorted(VIDEO_SUFFIXES))}")
+    model, task, strengths = settings
+    if not _is_video(output):
+        raise UsageError(f"{output}: a video is written as a video; use a suffix such as .mp4 or .mkv")
     if mask is not None:
         raise UsageError("a mask is for arrays and images; write the video's frames to .npy to inpaint them")
-    spec = ArraySpec(np.dtype(np.uint8), parse_axes("tyxc", 4), (1, video.rows, video.columns, 3))
+    slabs, letters, metadata = load_video(Path(source))
+    first = next(slabs, None)
+    if first is None:
+        raise FormatError(f"{source} has no pictures")
+    spec = ArraySpec(first.dtype, parse_axes(letters, first.ndim), (1, *first.shape[1:]))
     restoration = Restoration(spec, model, task, **strengths)
+    frames = _Counted(restoration.frames(frame for slab in chain([first], slabs) for frame in slab))
     with progress(source, None, quiet), completed(resolved(output)) as partial:
-        count = write_video(restoration.frames(video.frames()), partial, video.rate, Path(output).suffix.lower())
-    say(f"{source} : {task}, {count} frames, {output}", quiet)
+        save_video([frames], restoration.result.shape, spec.dtype, metadata, partial, Path(output).suffix)
+    say(f"{source} : {task}, {frames.count} frames, {output}", quiet)
+
+
+class _Counted:
+    """An iterator that tells how many it gave."""
+
+    def __init__(self, each: Iterator[np.ndarray]) -> None:
+        self._each = each
+        self.count = 0
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for one in self._each:
+            self.count += 1
+            yield one
+
+
+def _is_video(name: str) -> bool:
+    kind = kind_of(name)
+    return kind is not None and kind.name == "video"
 
 
 def _mask(name: str) -> np.ndarray:
@@ -95,7 +119,7 @@ def _write(slabs: Iterable[np.ndarray], spec: ArraySpec, output: str, force: boo
         return
     with completed(resolved(output)) as partial:
         if suffix in IMAGE_SUFFIXES:
-            save_picture(_whole(slabs, spec), partial, suffix)
+            save_image(_whole(slabs, spec), spec.axes.letters, {}, partial, suffix)
         elif suffix == ".npy":
             _fill(np.lib.format.open_memmap(partial, "w+", spec.dtype, spec.shape), slabs, spec)
         else:

@@ -57,7 +57,12 @@ def _slabs(av: Any, container: Any, stream: Any, form: str, path: Path) -> Itera
 
 
 def save_video(
-    slabs: Iterable[np.ndarray], shape: tuple[int, ...], dtype: np.dtype, metadata: dict[str, Any], path: Path, suffix: str
+    slabs: Iterable[Iterable[np.ndarray]],
+    shape: tuple[int, ...],
+    dtype: np.dtype,
+    metadata: dict[str, Any],
+    path: Path,
+    suffix: str,
 ) -> None:
     """Frames (t, y, x) or (t, y, x, 3), uint8 or uint16, at the rate that the metadata name."""
     av = _av("writing video")

@@ -1,11 +1,9 @@
 """Tiles as one picture: a grid of images, or of curves where they are series."""
 
-from pathlib import Path
-
 import numpy as np
 
 from aecodec.codec.model import Model
-from aecodec.errors import UsageError, require_extra
+from aecodec.errors import UsageError
 
 _CURVE = 48  # rows of a curve's picture
 _GAP = 2
@@ -27,21 +25,6 @@ def grid(tiles: np.ndarray, model: Model, columns: int = 0) -> np.ndarray:
         row, column = (at // across) * (height + _GAP), (at % across) * (width + _GAP)
         canvas[row : row + height, column : column + width] = image
     return canvas[..., 0] if canvas.shape[2] == 1 else canvas
-
-
-def save_picture(picture: np.ndarray, path: Path, suffix: str) -> None:
-    """Write an array of (rows, columns) or (rows, columns, channels) as an image of the kind that `suffix` names."""
-    try:
-        from PIL import Image
-    except ImportError:
-        raise require_extra("Pillow", "images", "writing images") from None
-    Image.init()
-    try:
-        Image.fromarray(picture).save(path, format=Image.EXTENSION.get(suffix, "PNG"))
-    except (TypeError, ValueError, OSError, KeyError) as error:
-        raise UsageError(
-            f"an array of shape {picture.shape} and dtype {picture.dtype} cannot be a {suffix} image ({error}); use .npy"
-        ) from None
 
 
 def _images(frames: np.ndarray, model: Model) -> np.ndarray:
