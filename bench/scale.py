@@ -1,7 +1,8 @@
 """dask on one worker and on two: python bench/scale.py [--data DIR] [--quick].
 
 Chunk-parallel work on a local cluster, workers of one thread each: coding a dask array to one file, decoding it, coding it to a
-zarr store, evaluating, and fitting. Every block is read where it is needed, so that no data travel. Rounds by turns, medians. Efficiency: time on one worker over twice that on two. From these rates follows what 10 TB and 1 PB take.
+zarr store, evaluating, and fitting. Every block is read where it is needed, so that no data travel. Rounds by turns, medians.
+Efficiency: time on one worker over twice that on two. From these rates follows what 10 TB and 1 PB take.
 """
 
 import argparse
@@ -34,7 +35,7 @@ PACKAGES = ("numpy", "onnxruntime", "zstandard", "aecodec", "dask", "distributed
 SET, FRACTION, LEVELS = "navy_winds_uv", 1e-3, (1, 5)
 FALLBACK = "A1B_E1_tas"  # of iris-sample-data
 BLOCKS, QUICK_BLOCKS = 8, 4
-BLOCK_VALUES = 1 << 21
+BLOCK_VALUES = 1 << 21  # a chunk of levels above 2, two of levels 1 and 2
 CORES = 1000  # of the cost model
 SIZES = {"10 TB": 1e13, "1 PB": 1e15}
 
