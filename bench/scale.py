@@ -1,8 +1,8 @@
 """dask on one worker and on two: python bench/scale.py [--data DIR] [--quick].
 
 Chunk-parallel work on a local cluster, workers of one thread each: coding a dask array to one file, decoding it, coding it to a
-zarr store, evaluating, and fitting. Every block is made where it is needed, from one that is tiled, so that no data travel. Rounds
-by turns, medians. Efficiency: time on one worker over twice that on two. From these rates follows what 10 TB and 1 PB take.
+zarr store, evaluating, and fitting. Every block is read where it is needed, so that no data travel. Rounds by turns, medians.
+Efficiency: time on one worker over twice that on two. From these rates follows what 10 TB and 1 PB take.
 """
 
 import argparse
@@ -35,7 +35,7 @@ PACKAGES = ("numpy", "onnxruntime", "zstandard", "aecodec", "dask", "distributed
 SET, FRACTION, LEVELS = "navy_winds_uv", 1e-3, (1, 5)
 FALLBACK = "A1B_E1_tas"  # of iris-sample-data
 BLOCKS, QUICK_BLOCKS = 8, 4
-BLOCK_VALUES = 1 << 21
+BLOCK_VALUES = 1 << 21  # a chunk of levels above 2, two of levels 1 and 2
 CORES = 1000  # of the cost model
 SIZES = {"10 TB": 1e13, "1 PB": 1e15}
 
@@ -54,16 +54,18 @@ class Row:
     ratio: float
 
 
-def tiled(field: FieldSet, blocks: int) -> da.Array:
-    """The field repeated along its steps in `blocks` blocks of about as many values as a chunk has."""
+def tiled(field: FieldSet, blocks: int, path: Path) -> da.Array:
+    """The field repeated along its steps in `blocks` blocks of about as many values as a chunk has; each is read from `path`."""
     steps = max(1, BLOCK_VALUES // int(np.prod(field.test.shape[1:])))
     block = np.resize(field.test, (steps, *field.test.shape[1:]))
     shape = (steps * blocks, *block.shape[1:])
-    return da.map_blocks(_block, block, chunks=((steps,) * blocks, *((n,) for n in shape[1:])), dtype=block.dtype, meta=block[:0])
+    np.save(path, block)
+    chunks = ((steps,) * blocks, *((n,) for n in shape[1:]))
+    return da.map_blocks(_block, chunks=chunks, dtype=block.dtype, meta=block[:0], path=str(path))
 
 
-def _block(block: np.ndarray) -> np.ndarray:
-    return block
+def _block(path: str) -> np.ndarray:
+    return np.load(path)
 
 
 def works(array: da.Array, field: FieldSet, model: aecodec.Model, level: int, folder: Path) -> dict[str, Callable[[], object]]:
@@ -141,11 +143,14 @@ def main() -> None:
     (field,) = load_sets(options.data, [SET if options.data else FALLBACK])
     if isinstance(field, str):
         raise SystemExit(field)
-    array = tiled(field, QUICK_BLOCKS if options.quick else BLOCKS)
+    folder = tempfile.TemporaryDirectory()
+    array = tiled(field, QUICK_BLOCKS if options.quick else BLOCKS, Path(folder.name) / "block.npy")
     model = fit(field, absolute_bound(field.test, FRACTION))
     clients = []
     for workers in (1, 2):
-        cluster = distributed.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0", memory_limit=0)
+        cluster = distributed.LocalCluster(
+            n_workers=workers, threads_per_worker=1, dashboard_address=":0", memory_limit=0, silence_logs=40
+        )
         clients.append(distributed.Client(cluster, set_as_default=False))
     rows = []
     for level in LEVELS[:1] if options.quick else LEVELS:
@@ -160,6 +165,7 @@ def main() -> None:
             writer.writerows(asdict(row) for row in rows)
     for client in clients:
         client.cluster.close()
+    folder.cleanup()
 
 
 if __name__ == "__main__":

@@ -23,7 +23,8 @@ except ImportError:
     raise require_extra("dask", "dask", "aecodec.integrations.dask") from None
 
 __all__ = ["along_stream", "block_spec", "computed", "dask", "loaded", "spec_of", "travelling", "with_range"]
-_AHEAD = 4  # results for each thread that are computed while one is used
+_AHEAD = 16  # results for each thread in one batch
+_BATCHES = 2  # that a cluster works on while one is used
 
 
 def loaded(reference: ModelReference | None) -> Model | None:
@@ -90,13 +91,13 @@ def computed(tasks: list[Any]) -> Iterator[Any]:
             yield from dask.compute(*tasks[start : start + window])
         return
     window = _AHEAD * max(1, sum(client.nthreads().values()))
-    futures: list[Any] = []
-    for task in tasks:
-        futures.append(client.compute(task))
-        if len(futures) > window:
-            yield futures.pop(0).result()
-    while futures:
-        yield futures.pop(0).result()
+    batches: list[list[Any]] = []  # one graph each, so that what tasks share is made once, and lies where they run
+    for start in range(0, len(tasks), window):
+        batches.append(client.compute(tasks[start : start + window]))
+        if len(batches) > _BATCHES:
+            yield from client.gather(batches.pop(0))
+    for batch in batches:
+        yield from client.gather(batch)
 
 
 def _client() -> Any:
