@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+from browser import chromium, set_width
 from typer.testing import CliRunner
 
 import aecodec
@@ -18,7 +19,6 @@ from aecodec.evaluation.measure import evaluate
 from aecodec.evaluation.page import as_page, write_page
 from aecodec.evaluation.spectra import spectrum
 from aecodec.fidelity import fidelity_from_options
-from tests.browser import chromium, set_width
 
 BOUND = 0.05
 
