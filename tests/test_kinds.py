@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from servers import s3_server
 from typer.testing import CliRunner
 
 import aecodec
 from aecodec.cli.app import app
 from aecodec.errors import FormatError, UsageError
 from aecodec.integrations.kinds import kind_of
-from tests.servers import s3_server
 
 image = pytest.importorskip("PIL.Image")
 

@@ -7,10 +7,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from conftest import smooth_field
 
 import aecodec
 from aecodec.errors import DtypeError, FormatError, LimitError, UsageError
-from tests.conftest import smooth_field
 
 torch = pytest.importorskip("torch")
 from torch.utils.data import DataLoader  # noqa: E402  # after the check

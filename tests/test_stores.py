@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import smooth_field
+from servers import http_server, s3_server
 
 import aecodec
 from aecodec.container import stores
 from aecodec.container.blocks import Blocks, coalesced
 from aecodec.container.source import FileSource, open_source
-from tests.conftest import smooth_field
-from tests.servers import http_server, s3_server
 
 fsspec = pytest.importorskip("fsspec")
 

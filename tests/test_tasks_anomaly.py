@@ -7,13 +7,13 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from conftest import smooth_field
 
 import aecodec
 from aecodec.errors import AecodecError, ModelError, OutputExistsError, UsageError
 from aecodec.tasks import AnomalyDetector, changepoints, chunk_rates, pot_threshold, quantile_threshold, stored_bits
 from aecodec.tasks.smoothing import smooth
 from aecodec.tasks.stored_rates import geometric_bits, stored_scores
-from tests.conftest import smooth_field
 
 WHERE = slice(420, 450)
 KINDS = ("reconstruction", "latent", "rate")

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
+from conftest import smooth_field
 
 import aecodec
 from aecodec.errors import AecodecError, OutputExistsError, UsageError
 from aecodec.tasks import features, nearest
 from aecodec.tasks.convolutional import fit_convolutional
 from aecodec.tasks.features import save_features
-from tests.conftest import smooth_field
 
 
 def shapes(count, seed=0, side=16):

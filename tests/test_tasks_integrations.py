@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from test_tasks_features import shapes
 
 import aecodec
 from aecodec.errors import UsageError
-from tests.test_tasks_features import shapes
 
 pytest.importorskip("sklearn")
 from sklearn.decomposition import PCA
