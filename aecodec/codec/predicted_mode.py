@@ -161,7 +161,7 @@ def decode_predicted(
     origin: Origin,
     watch: Watch | None = None,
 ) -> np.ndarray:
-    """Body -> canonical array."""
+    """Body -> canonical array. `watch` is told each phase, its scale indices and residuals (never by compiled loops)."""
     flags = cursor.byte()
     if flags & ~_ALL_FLAGS:
         raise FormatError(f"chunk uses unknown flags {flags:#x}")
@@ -205,7 +205,7 @@ def decode_predicted(
             watch(phase, index, residual)
         return residual
 
-    if model.linear is not None and compiled_serves(frames_shape(shape), layout):
+    if watch is None and model.linear is not None and compiled_serves(frames_shape(shape), layout):
         take_phases(grouped, found, layout, lattice.spacing, model.linear, free)
     else:
         run_phases(found, layout, lattice.spacing, model.predict, code, zero_frames(base, lattice.units, shape))

@@ -90,7 +90,7 @@ class Coding:
 
     def model(self) -> Model | None:
         """The running model, one for each process."""
-        return self.reference.load() if self.reference is not None else None
+        return self.reference.running() if self.reference is not None else None
 
     def _axes(self, shape: tuple[int, ...], dtype: np.dtype) -> Axes:
         if self.axes is not None:

@@ -29,7 +29,7 @@ _BATCHES = 2  # that a cluster works on while one is used
 
 def loaded(reference: ModelReference | None) -> Model | None:
     """The running model, one in each process."""
-    return reference.load() if reference is not None else None
+    return reference.running() if reference is not None else None
 
 
 def travelling(model: Model | None) -> ModelReference | None:

@@ -57,7 +57,7 @@ class ModelReference:
         except binascii.Error as error:
             raise FormatError(f"the model in the metadata is no base64: {error}") from None
 
-    def load(self, provider: str = "auto") -> Model:
+    def running(self, provider: str = "auto") -> Model:
         """The running model; one for each process, whoever asks. ModelError names the hash and all places that were searched."""
         key = (self.id, provider)
         with _lock:

@@ -53,7 +53,12 @@ def _engine(path: Path) -> str:
 
 def _installed(engine: str) -> bool:
     try:
-        __import__(engine)
+        if engine == "cfgrib":
+            import cfgrib  # noqa: F401
+        elif engine == "h5netcdf":
+            import h5netcdf  # noqa: F401
+        else:
+            import scipy  # noqa: F401
     except (ImportError, RuntimeError):  # cfgrib without the library beneath it
         return False
     return True
