@@ -96,6 +96,7 @@ class Manifest:
         for key in ("tile", "offset", "scale"):
             record[key] = list(record[key])
         record["bands"] = [list(band) for band in self.bands]
+        record["parts"], record["provenance"] = dict(self.parts), dict(self.provenance)  # the caller's to change
         record["reference"] = list(self.reference) if self.reference else None
         if self.predictor is None:
             del record["predictor"]  # as in files of format 1.0, whose ids must not change
