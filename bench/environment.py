@@ -36,7 +36,7 @@ def source_digest() -> str:
     """Names the library's sources as they are now, which a version number does not between releases."""
     folder = Path(aecodec.__file__).parent
     total = hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
+    for path in sorted(path for path in folder.rglob("*") if path.suffix in (".py", ".c", ".h")):
         total.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
     return total.hexdigest()[:16]
 

@@ -20,11 +20,11 @@ import one_thread
 import image_codecs
 import numpy as np
 from draw_images import picture
+from environment import environment
 from image_batch import batch_table, measure_batch
 from image_rows import METRICS, Row, compared, measure, write_csv
 from image_tables import COMPARED_AT, bd_table, speed_table
 from PIL import Image
-from report import environment
 
 import aecodec
 

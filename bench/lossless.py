@@ -17,9 +17,9 @@ from pathlib import Path
 import blosc2
 import numpy as np
 import zstandard
+from environment import environment, source_digest
 from fields import SPLITS, load_sets
 from pcodec import ChunkConfig, standalone
-from report import environment, source_digest
 
 import aecodec
 

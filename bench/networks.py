@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from environment import environment
 from fields import SPLITS, FieldSet, load_sets
 from fitting import fit, value_range
 from peers import worst_error
-from report import environment
 from series import SERIES, load_series
 
 import aecodec

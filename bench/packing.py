@@ -19,8 +19,8 @@ import one_thread
 import numpy as np
 import packers
 import sources
+from environment import environment
 from fields import load_sets
-from report import environment
 from timing import Times
 
 from aecodec.packing.contexts import CELL_SIZES

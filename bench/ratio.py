@@ -18,10 +18,11 @@ from pathlib import Path
 import draw
 import equal_error
 import numpy as np
+from environment import environment
 from fields import SPLITS, FieldSet, load_sets
 from fitting import absolute_bound, fit, value_range
 from peers import peer_results, rms_error, worst_error
-from report import Row, environment, show, write_csv
+from report import Row, show, write_csv
 
 import aecodec
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from environment import environment
 from fields import SPLITS, FieldSet, load_sets
 from fitting import absolute_bound, fit
-from report import environment
 from series import load_series
 
 import aecodec

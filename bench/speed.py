@@ -18,10 +18,10 @@ import one_thread
 import latency
 import numpy as np
 import speed_codecs
+from environment import PACKAGES, environment
 from fields import FieldSet, load_sets
 from fitting import absolute_bound, fit
 from peers import rounded, worst_error
-from report import PACKAGES, environment
 from timing import Times, speed_ratio
 
 from aecodec.compiled.kernels import kernels

@@ -17,8 +17,8 @@ import one_thread
 # isort: split
 import numpy as np
 import restoration_methods as methods
+from environment import environment
 from PIL import Image
-from report import environment
 from tasks_tables import Row, averaged, show, strips, write_csv
 
 import aecodec

@@ -99,11 +99,16 @@ def test_what_cannot_be_done_is_said(estimator, message):
 def test_latents_are_observations_of_a_pixel_environment():
     gymnasium = pytest.importorskip("gymnasium")
     pytest.importorskip("pygame")
-    from gymnasium.wrappers import AddRenderObservation, ResizeObservation
+    from gymnasium.wrappers import AddRenderObservation, TransformObservation
+    from PIL import Image
 
     from aecodec.integrations.gymnasium import LatentObservation
 
-    pixels = ResizeObservation(AddRenderObservation(gymnasium.make("CartPole-v1", render_mode="rgb_array")), (24, 36))
+    def small(frame):
+        return np.asarray(Image.fromarray(frame).resize((36, 24), Image.Resampling.BOX))
+
+    rendered = AddRenderObservation(gymnasium.make("CartPole-v1", render_mode="rgb_array"))
+    pixels = TransformObservation(rendered, small, gymnasium.spaces.Box(0, 255, (24, 36, 3), np.uint8))
     rng = np.random.default_rng(0)
     frame, _ = pixels.reset(seed=0)
     frames, places = [], []
