@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from aecodec.compiled import values as compiled
 from aecodec.lorenzo import lorenzo_residual as lorenzo_residual
 from aecodec.lorenzo import lorenzo_restore as lorenzo_restore
 
@@ -85,6 +86,8 @@ def _integer_base(base: np.ndarray) -> np.ndarray:
 def from_lattice(indices: np.ndarray, steps: np.ndarray, dtype: np.dtype, base: np.ndarray | None = None) -> np.ndarray:
     """Values at lattice indices of (steps, channels, rows, columns), cast to `dtype`; `base` as in `to_lattice`."""
     values = np.empty(indices.shape, dtype)
+    if base is not None and compiled.put_values(indices, steps, base, values):
+        return values
     scale = steps.reshape(1, -1, 1, 1)
     for part in _blocks(indices.shape):
         put_values(indices[part], scale, values[part], None if base is None else base[part])

@@ -1,8 +1,9 @@
 """Fine units of the predicted path: which lattices there are, and which values they hold."""
 
 import numpy as np
+import pytest
 
-from aecodec.codec.fine_lattice import FINE, FineLattice, fine_lattice, fine_units
+from aecodec.codec.fine_lattice import FINE, FineLattice, fine_lattice, fine_values
 from aecodec.lattice import peaks
 from aecodec.prediction import VALUE_LIMIT
 
@@ -10,7 +11,8 @@ BASE = np.array([1.0, -2.0]).reshape(1, 2, 1, 1)
 
 
 def units_of(values, lattice, base=BASE):
-    return fine_units(values, base, lattice, peaks(values))
+    found = fine_values(values, base, lattice, peaks(values))
+    return None if found is None else found.all()
 
 
 def test_floats_have_sixteen_units_to_a_step():
@@ -54,3 +56,15 @@ def test_a_base_far_from_0_with_values_beside_it_does_no_harm():
     found = units_of(np.broadcast_to(base, (3, 2, 4, 4)).copy(), lattice, base)
     assert found is not None
     assert not found.any()
+
+
+@pytest.mark.parametrize("base", [BASE, np.random.default_rng(1).normal(size=(1, 2, 6, 5))])
+def test_parts_are_the_same_as_of_all(base):
+    lattice = FineLattice(np.array([0.25, 0.3]), FINE)
+    values = np.random.default_rng(0).normal(size=(4, 2, 6, 5)).astype(np.float32)
+    found = fine_values(values, base, lattice, peaks(values))
+    assert found is not None
+    chosen = np.random.default_rng(2).random((2, 6, 5)) < 0.5
+    assert np.array_equal(found.sites(chosen), found.all()[:, chosen])
+    grid = (slice(0, 1), slice(0, 4, 2), slice(None), slice(1, 6, 2), slice(0, 5, 3))
+    assert np.array_equal(found.frames(grid), found.all()[None][grid])

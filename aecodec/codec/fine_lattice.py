@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aecodec.prediction import VALUE_LIMIT
+from aecodec.prediction import VALUE_LIMIT, to_frames
 
 FINE = 16  # fine units to a lattice step of floats
 LARGEST_SPACING = 1 << 20
@@ -29,17 +29,51 @@ def fine_lattice(steps: np.ndarray, dtype: np.dtype) -> FineLattice | None:
     return FineLattice(np.ones(len(steps)), int(spacing))
 
 
-def fine_units(values: np.ndarray, base: np.ndarray, lattice: FineLattice, most: np.ndarray) -> np.ndarray | None:
-    """Canonical `values`, of magnitudes up to `most` (channels,), as real numbers of fine units; None if some are too far out."""
-    fine = np.empty(values.shape)
-    scale, limit = (1.0 / lattice.units).reshape(1, -1, 1, 1), VALUE_LIMIT - lattice.spacing
-    length = max(1, _CACHED // max(1, values[:1].size))
+@dataclass(frozen=True)
+class FineValues:
+    """Canonical `values` as real numbers of fine units, worked out where they are asked for.
+
+    `base`: float64 (channels, rows, columns) or (channels, 1, 1); `scales`: fine units to a unit of each channel (channels,).
+    """
+
+    values: np.ndarray
+    base: np.ndarray
+    scales: np.ndarray
+
+    def all(self) -> np.ndarray:
+        """Of all values, float64."""
+        fine = np.empty(self.values.shape)
+        scale = self.scales.reshape(1, -1, 1, 1)
+        length = max(1, _CACHED // max(1, self.values[:1].size))
+        with np.errstate(over="ignore", invalid="ignore"):
+            for start in range(0, len(fine), length):
+                part = fine[start : start + length]
+                np.subtract(self.values[start : start + length], self.base, out=part, dtype=np.float64)
+                part *= scale
+        return fine
+
+    def sites(self, chosen: np.ndarray) -> np.ndarray:
+        """Of those that `chosen`, bool (channels, rows, columns), names in each step, float64 (steps, sites)."""
+        base, scales = (np.broadcast_to(of, chosen.shape)[chosen] for of in (self.base, self.scales.reshape(-1, 1, 1)))
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.asarray((self.values[:, chosen] - base) * scales)
+
+    def frames(self, chosen: tuple[slice, ...]) -> np.ndarray:
+        """Of those that `chosen` slices out of the frames, float64."""
+        base, scales = (np.broadcast_to(of[None], self.values.shape) for of in (self.base, self.scales.reshape(-1, 1, 1)))
+        values, base, scales = (to_frames(each)[chosen] for each in (self.values, base, scales))
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.asarray((values - base) * scales)
+
+
+def fine_values(values: np.ndarray, base: np.ndarray, lattice: FineLattice, most: np.ndarray) -> FineValues | None:
+    """Canonical `values`, of magnitudes up to `most` (channels,), in fine units; None if some are too far out. `base` broadcasts."""
+    fine = FineValues(values, np.broadcast_to(base[0], (len(lattice.units), *base.shape[2:])), 1.0 / lattice.units)
+    limit = VALUE_LIMIT - lattice.spacing
     with np.errstate(over="ignore", invalid="ignore"):
-        for start in range(0, len(values), length):
-            part = fine[start : start + length]
-            np.subtract(values[start : start + length], base, out=part, dtype=np.float64)
-            part *= scale
         farthest = ((most + np.abs(base).max(axis=(0, 2, 3))) / lattice.units).max()
-        if not farthest <= limit and not max(fine.max(), -fine.min()) <= limit:
-            return None
+        if not farthest <= limit:
+            exact = fine.all()
+            if not max(exact.max(), -exact.min()) <= limit:
+                return None
     return fine

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from aecodec.compiled.path import decode_phases, encode_phases
+from aecodec.compiled.path import Source, decode_phases, encode_phases
 from aecodec.models.linear_predictor import LinearPredictor
 from aecodec.packing.groups import GroupedSymbols
 from aecodec.packing.scale import INDICES
@@ -89,12 +89,12 @@ def put_phases(
     layout: PhaseLayout,
     spacing: int,
     predictor: LinearPredictor,
-    reals: np.ndarray,
+    source: Source,
     dead_zone: float,
     free: np.ndarray | None,
 ) -> None:
-    """Code `reals` by compiled functions, as `encode_phases` does, into `groups`."""
-    symbols, ends = encode_phases(values, layout, spacing, predictor, reals, dead_zone, free)
+    """Code the `source` by compiled functions, as `encode_phases` does, into `groups`."""
+    symbols, ends = encode_phases(values, layout, spacing, predictor, source, dead_zone, free)
     for group, part in zip(groups, np.split(symbols, ends[:-1]), strict=True):
         if part.size:
             group.append(part)

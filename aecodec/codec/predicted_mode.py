@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aecodec.canonical import fill_missing
-from aecodec.codec.fine_lattice import LARGEST_SPACING, FineLattice, fine_lattice, fine_units
+from aecodec.codec.fine_lattice import LARGEST_SPACING, FineLattice, FineValues, fine_lattice, fine_values
 from aecodec.codec.grouping import put_phases, put_symbols, take_phases, take_symbols
 from aecodec.codec.model import Model, Origin
 from aecodec.codec.sections import (
@@ -24,6 +24,7 @@ from aecodec.codec.sections import (
     put_back,
 )
 from aecodec.compiled.path import compiled_serves
+from aecodec.compiled.values import all_within
 from aecodec.errors import FormatError, ModelError
 from aecodec.lattice import from_lattice, lattice_steps, lorenzo_residual, lorenzo_restore, peaks, within_bound
 from aecodec.packing.contexts import decode_residual, encode_residual
@@ -77,11 +78,11 @@ def encode_predicted(array: np.ndarray, errors: np.ndarray, model: Model, origin
     if model.manifest.predictor is None or lattice is None:
         return None
     base = _base(model, array.shape, origin, array.dtype)
-    fine = fine_units(values, base, lattice, most)
+    fine = fine_values(values, base, lattice, most)
     if fine is None:
         return None
     sites = model.constant_sites(array.shape, origin)
-    if sites is not None and not (sites.any() and (np.abs(fine[:, sites]) > lattice.spacing / 2).mean() < _FEW):
+    if sites is not None and not (sites.any() and (np.abs(fine.sites(sites)) > lattice.spacing / 2).mean() < _FEW):
         sites = None
     free = _union(classes, sites, array.shape)
     groups: list[list[np.ndarray]] = [[] for _ in range(INDICES)]
@@ -92,19 +93,20 @@ def encode_predicted(array: np.ndarray, errors: np.ndarray, model: Model, origin
     stored, per_channel = encode_steps(steps)
     flags = PER_CHANNEL * per_channel | CLASSES * (classes is not None) | CONSTANT * (sites is not None)
     tail = bytearray()
-    sound = within_bound(array, restored, errors) if bounded else np.isfinite(values)
     if classes is not None:
         put_section(tail, encode_classes(classes))
-        sound |= classes != 0
-    if not sound.all():
-        flags |= EXCEPTIONS
-        put_section(tail, encode_exceptions(array, np.flatnonzero(~sound)))
+    if bounded and not all_within(array, restored, errors):
+        sound = within_bound(array, restored, errors)
+        sound |= False if classes is None else classes != 0
+        if not sound.all():
+            flags |= EXCEPTIONS
+            put_section(tail, encode_exceptions(array, np.flatnonzero(~sound)))
     axes, left = _coarse_residual(coarse)
     return Predicted(bytes([flags]) + stored, left, axes, groups, bytes(tail), restored)
 
 
 def _code_phases(
-    fine: np.ndarray,
+    fine: FineValues,
     free: np.ndarray | None,
     spacing: int,
     model: Model,
@@ -112,20 +114,22 @@ def _code_phases(
     dead_zone: float,
     zero: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Code canonical `fine` (real numbers of fine units) but where it is `free`, into `groups` by scale index.
+    """Code `fine` but where it is `free`, into `groups` by scale index.
 
     Returns the base grid in lattice steps, and what a decoder will find in fine units, canonical int32.
     """
     layout = model.manifest.predictor
     assert layout is not None
-    reals = to_frames(fine)
-    found = np.zeros(reals.shape, np.int32)
-    grid = base_grid(frames_shape(fine.shape))
-    coarse = np.rint(reals[grid] / spacing).astype(np.int32)
+    shape = frames_shape(fine.values.shape)
+    found = np.zeros(shape, np.int32)
+    grid = base_grid(shape)
+    coarse = np.rint(fine.frames(grid) / spacing).astype(np.int32)
     found[grid] = coarse * np.int32(spacing)
-    if model.linear is not None and compiled_serves(frames_shape(fine.shape), layout):
-        put_phases(groups, found, layout, spacing, model.linear, reals, dead_zone, free)
-        return coarse, from_frames(found, fine.shape)
+    if model.linear is not None and compiled_serves(shape, layout):
+        source = (to_frames(fine.values), fine.base, fine.scales)
+        put_phases(groups, found, layout, spacing, model.linear, source, dead_zone, free)
+        return coarse, from_frames(found, fine.values.shape)
+    reals = to_frames(fine.all())
     inverse = 1.0 / spacing
 
     def code(phase: Phase, mean: np.ndarray, index: np.ndarray) -> np.ndarray:
@@ -142,7 +146,7 @@ def _code_phases(
         return residual
 
     run_phases(found, layout, spacing, model.predict, code, zero)
-    return coarse, from_frames(found, fine.shape)
+    return coarse, from_frames(found, fine.values.shape)
 
 
 def _union(classes: np.ndarray | None, sites: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray | None:

@@ -7,6 +7,7 @@
 #include <Python.h>
 
 #include "plane.h"
+#include "values.h"
 
 enum { VALUES, SIZES, DETAILS, NEW_VALUES, NEW_SIZES, PLACES, GEOMETRY, MEAN, NEAR, AROUND, FLOOR, TABLE, FREE, COMMON };
 #define COMMON_FORMAT "y*y*w*w*w*y*y*y*y*y*y*y*y*"
@@ -109,24 +110,38 @@ static int decode_planes(const Phase *phase, const Scratch *s, const int32_t *sy
     return 1;
 }
 
-/* The nearest residuals of a line of real numbers `next` apart, those within the dead zone drawn towards 0. */
-static inline void quantize_line(const double *restrict reals, int64_t next, const int32_t *restrict means, double inverse,
-                                 double dead_zone, int32_t *restrict residual, int64_t n) {
+/* The nearest residuals of real numbers, those within the dead zone drawn towards 0. */
+LOOP void quantize(const double *restrict reals, const int32_t *restrict means, double inverse, double dead_zone,
+                   int32_t *restrict residual, int64_t n) {
     const double whole = 6755399441055744.0; /* 1.5 * 2**52: adding it rounds to the nearest, halves to even */
     for (int64_t i = 0; i < n; i++) {
-        double exact = (reals[i * next] - means[i]) * inverse;
+        double exact = (reals[i] - means[i]) * inverse;
         double near = exact > -dead_zone ? exact : -dead_zone;
         near = near < dead_zone ? near : dead_zone;
         residual[i] = (int32_t)(exact - near + whole - whole);
     }
 }
 
-LOOP void quantize(const double *restrict reals, int64_t next, const int32_t *restrict means, double inverse, double dead_zone,
-                   int32_t *restrict residual, int64_t n) {
-    if (next == 2) /* a constant, so that this one is vectorised */
-        quantize_line(reals, 2, means, inverse, dead_zone, residual, n);
-    else
-        quantize_line(reals, next, means, inverse, dead_zone, residual, n);
+/* What is coded: values in the order of planes, and what makes real numbers of fine units of them. */
+typedef struct {
+    const char *values;
+    int wide;             /* float64, else float32 */
+    const double *base;   /* of each channel: one number, or one for each value of a plane */
+    const double *scales; /* one for each channel */
+    int64_t channels, per_channel;
+    double dead_zone;
+} Source;
+
+/* The residuals of a plane. */
+static void take_nearest(const Source *source, const Geometry *g, const Scratch *s, int64_t plane) {
+    int64_t channel = plane % source->channels, apart = source->per_channel > 1 ? g->next : 0, n = g->count;
+    const double *base = source->base + channel * source->per_channel;
+    for (int64_t a = 0; a < g->lines; a++) {
+        int64_t at = g->first + a * g->next_line;
+        const char *values = source->values + (plane * g->extent + at) * (source->wide ? 8 : 4);
+        to_units(values, source->wide, g->next, base + (apart ? at : 0), apart, source->scales[channel], s->reals, n);
+        quantize(s->reals, s->means + a * n, 1.0 / (double)g->spacing, source->dead_zone, s->residual + a * n, n);
+    }
 }
 
 /* Append the residuals of one plane and their indices in coding order, but where nothing is coded; returns how many there are. */
@@ -154,16 +169,12 @@ static int64_t append_residuals(const Phase *phase, const Scratch *s, int64_t pl
     return done;
 }
 
-static int64_t encode_planes(const Phase *phase, const Scratch *s, const double *reals, double dead_zone, int32_t *symbols,
-                             uint8_t *indices, int64_t done) {
-    const Geometry *g = &phase->geometry;
+static int64_t encode_planes(const Phase *phase, const Scratch *s, const Source *source, int32_t *symbols, uint8_t *indices,
+                             int64_t done) {
     for (int64_t n = 0; n < phase->planes; n++) {
-        const int64_t *places = phase->places + n * (1 + g->sources);
-        const double *plane = reals + places[0] * g->extent + g->first;
-        predict_plane(&phase->grids, places, g, &phase->weights, s);
-        for (int64_t a = 0; a < g->lines; a++)
-            quantize(plane + a * g->next_line, g->next, s->means + a * g->count, 1.0 / (double)g->spacing, dead_zone,
-                     s->residual + a * g->count, g->count);
+        const int64_t *places = phase->places + n * (1 + phase->geometry.sources);
+        predict_plane(&phase->grids, places, &phase->geometry, &phase->weights, s);
+        take_nearest(source, &phase->geometry, s, places[0]);
         done = append_residuals(phase, s, places[0], symbols, indices, done);
         put_plane(phase, s, places[0]);
     }
@@ -257,22 +268,38 @@ static PyObject *decode_phase(PyObject *self, PyObject *args) {
     return result;
 }
 
-/* encode_phase(*common, reals, symbols, indices, dead_zone, done) -> symbols there are then */
+/* What the buffers of values, base and scales hold, if they fit the phase. */
+static int parse_source(Source *source, const Py_buffer *b, const Phase *phase, int64_t planes) {
+    const Geometry *g = &phase->geometry;
+    int64_t values = planes * g->extent, channels = b[2].len / 8, numbers = b[1].len / 8;
+    if (channels < 1 || planes % channels || (b[0].len != values * 4 && b[0].len != values * 8) ||
+        (numbers != channels && numbers != channels * g->extent))
+        return fail("values, base or scales of other sizes");
+    source->values = b[0].buf;
+    source->wide = b[0].len == values * 8;
+    source->base = b[1].buf;
+    source->scales = b[2].buf;
+    source->channels = channels;
+    source->per_channel = numbers / channels;
+    return 1;
+}
+
+/* encode_phase(*common, values, base, scales, symbols, indices, dead_zone, done) -> symbols there are then */
 static PyObject *encode_phase(PyObject *self, PyObject *args) {
-    Py_buffer b[COMMON + 3];
-    double dead_zone;
+    Py_buffer b[COMMON + 5];
+    Source source;
     long long done;
     (void)self;
-    if (!PyArg_ParseTuple(args, COMMON_FORMAT "y*w*w*dL", COMMON_BUFFERS(b), &b[13], &b[14], &b[15], &dead_zone, &done))
+    if (!PyArg_ParseTuple(args, COMMON_FORMAT "y*y*y*w*w*dL", COMMON_BUFFERS(b), &b[13], &b[14], &b[15], &b[16], &b[17],
+                          &source.dead_zone, &done))
         return NULL;
     Phase phase;
     Scratch scratch;
     PyObject *result = NULL;
     int sound = parse_phase(&phase, b);
-    int64_t room = b[COMMON + 2].len;
-    if (sound && (done < 0 || b[COMMON + 1].len != room * 4)) sound = fail("symbols of other sizes");
-    if (sound && b[COMMON].len != phase.geometry.extent * (b[VALUES].len / 4 / (phase.geometry.known_lines * phase.geometry.known_count)) * 8)
-        sound = fail("values of another size");
+    int64_t room = b[COMMON + 4].len;
+    sound = sound && parse_source(&source, b + COMMON, &phase, b[VALUES].len / 4 / (phase.geometry.known_lines * phase.geometry.known_count));
+    if (sound && (done < 0 || b[COMMON + 3].len != room * 4)) sound = fail("symbols of other sizes");
     if (sound && phase.planes * phase.geometry.lines * phase.geometry.count > room - done) sound = fail("no room for the symbols");
     if (sound && !make_scratch(&scratch, &phase.geometry)) {
         PyErr_NoMemory();
@@ -280,12 +307,12 @@ static PyObject *encode_phase(PyObject *self, PyObject *args) {
     }
     if (sound) {
         Py_BEGIN_ALLOW_THREADS;
-        done = encode_planes(&phase, &scratch, b[COMMON].buf, dead_zone, b[COMMON + 1].buf, b[COMMON + 2].buf, done);
+        done = encode_planes(&phase, &scratch, &source, b[COMMON + 3].buf, b[COMMON + 4].buf, done);
         Py_END_ALLOW_THREADS;
         free_scratch(&scratch);
         result = PyLong_FromLongLong(done);
     }
-    release(b, COMMON + 3);
+    release(b, COMMON + 5);
     return result;
 }
 
@@ -318,7 +345,70 @@ static PyObject *sort_by_index(PyObject *self, PyObject *args) {
     Py_RETURN_NONE;
 }
 
+/* 1 if the sizes in bytes are those of arrays of the shape, whose `wide` is found. */
+static int check_shape(Shape *shape, Py_ssize_t bytes) {
+    const int64_t most = 1 << 30;
+    if (shape->steps < 0 || shape->channels < 1 || shape->pixels < 1 || shape->steps > most || shape->channels > most ||
+        shape->pixels > most || shape->steps > INT64_MAX / 8 / shape->channels / shape->pixels)
+        return fail("a shape out of range");
+    int64_t values = shape->steps * shape->channels * shape->pixels;
+    shape->wide = bytes == values * 8;
+    return shape->wide || bytes == values * 4 ? 1 : fail("values of another size");
+}
+
+/* put_values(whole, units, base, out, (step, channel, pixel), (steps, channels, pixels)): put values into out */
+static PyObject *put_values(PyObject *self, PyObject *args) {
+    Py_buffer b[4];
+    Shape shape;
+    Base base;
+    long long apart[3], sizes[3];
+    (void)self;
+    if (!PyArg_ParseTuple(args, "y*y*y*w*(LLL)(LLL)", &b[0], &b[1], &b[2], &b[3], &apart[0], &apart[1], &apart[2], &sizes[0],
+                          &sizes[1], &sizes[2]))
+        return NULL;
+    shape = (Shape){sizes[0], sizes[1], sizes[2], 0};
+    base = (Base){b[2].buf, apart[0], apart[1], apart[2]};
+    int sound = check_shape(&shape, b[3].len);
+    int64_t most = b[2].len / 8;
+    if (sound && (b[0].len != shape.steps * shape.channels * shape.pixels * 4 || b[1].len != shape.channels * 8)) sound = fail("whole numbers or units of other sizes");
+    if (sound && (base.step < 0 || base.channel < 0 || base.pixel < 0 || base.pixel > 1 || base.step > most || base.channel > most ||
+                  (shape.steps && (shape.steps - 1) * base.step + (shape.channels - 1) * base.channel + (shape.pixels - 1) * base.pixel >= most)))
+        sound = fail("a base of another size");
+    if (sound) {
+        Py_BEGIN_ALLOW_THREADS;
+        from_units(&shape, b[0].buf, b[1].buf, &base, b[3].buf);
+        Py_END_ALLOW_THREADS;
+    }
+    release(b, 4);
+    if (!sound) return NULL;
+    Py_RETURN_NONE;
+}
+
+/* count_beyond(a, b, limits, (steps, channels, pixels)) -> how many values are further apart than their channel's limit */
+static PyObject *count_beyond(PyObject *self, PyObject *args) {
+    Py_buffer b[3];
+    Shape shape;
+    long long sizes[3];
+    PyObject *result = NULL;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "y*y*y*(LLL)", &b[0], &b[1], &b[2], &sizes[0], &sizes[1], &sizes[2])) return NULL;
+    shape = (Shape){sizes[0], sizes[1], sizes[2], 0};
+    int sound = check_shape(&shape, b[0].len);
+    if (sound && (b[1].len != b[0].len || b[2].len != shape.channels * 8)) sound = fail("values or limits of other sizes");
+    if (sound) {
+        int64_t count;
+        Py_BEGIN_ALLOW_THREADS;
+        count = count_outside(&shape, b[0].buf, b[1].buf, b[2].buf);
+        Py_END_ALLOW_THREADS;
+        result = PyLong_FromLongLong(count);
+    }
+    release(b, 3);
+    return result;
+}
+
 static PyMethodDef methods[] = {
+    {"count_beyond", count_beyond, METH_VARARGS, NULL},
+    {"put_values", put_values, METH_VARARGS, NULL},
     {"decode_phase", decode_phase, METH_VARARGS, NULL},
     {"encode_phase", encode_phase, METH_VARARGS, NULL},
     {"sort_by_index", sort_by_index, METH_VARARGS, NULL},

@@ -9,6 +9,9 @@ from aecodec.packing.scale import INDICES
 from aecodec.phases import PhaseLayout, Shape5
 
 _NONE = np.zeros(0, bool)
+# Values in frames; what is subtracted from them, (channels, rows, columns) or (channels, 1, 1); fine units to a unit, (channels,).
+Source = tuple[np.ndarray, np.ndarray, np.ndarray]
+_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 def compiled_serves(shape: Shape5, layout: PhaseLayout) -> bool:
@@ -41,17 +44,19 @@ def encode_phases(
     layout: PhaseLayout,
     spacing: int,
     predictor: LinearPredictor,
-    reals: np.ndarray,
+    source: Source,
     dead_zone: float,
     free: np.ndarray | None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Fill `values` likewise, as a decoder will, near float64 `reals`. Returns the symbols by index, and where each index's end."""
+    """Fill `values` likewise, as a decoder will, near the `source`. Returns the symbols by index, and where each index's end."""
     assert kernels is not None
     flat = _NONE if free is None else np.ascontiguousarray(free)
-    exact = np.ascontiguousarray(reals)
+    exact, base, scales = source
+    exact = np.ascontiguousarray(exact, exact.dtype if exact.dtype in _FLOATS else np.float64)
+    reals = (exact, np.ascontiguousarray(base), np.ascontiguousarray(scales))
     symbols, indices, done = np.empty(values.size, np.int32), np.empty(values.size, np.uint8), 0
     for step in steps(values, layout, predictor, spacing):
-        done = kernels.encode_phase(*step.arguments(flat), exact, symbols, indices, dead_zone, done)
+        done = kernels.encode_phase(*step.arguments(flat), *reals, symbols, indices, dead_zone, done)
     ordered, ends = np.empty(done, np.int32), np.empty(INDICES, np.int64)
     kernels.sort_by_index(symbols[:done], indices[:done], ordered, ends)
     return ordered, ends

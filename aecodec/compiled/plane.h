@@ -55,6 +55,7 @@ typedef struct {
     int32_t *middle, *means, *residual, *raw, *expected, *edge;
     uint8_t *index;
     float *ring, *box, *own, *total, *zeros;
+    double *reals; /* of one line */
 } Scratch;
 
 static inline int32_t wrap_add(int32_t a, int32_t b) { return (int32_t)((uint32_t)a + (uint32_t)b); }
@@ -65,7 +66,7 @@ static inline int64_t plane_count(const Geometry *g) { return 3 + (1 + g->offset
 
 static void free_scratch(Scratch *s) {
     free(s->middle), free(s->means), free(s->residual), free(s->raw), free(s->expected), free(s->edge), free(s->index);
-    free(s->ring), free(s->box), free(s->own), free(s->total), free(s->zeros);
+    free(s->ring), free(s->box), free(s->own), free(s->total), free(s->zeros), free(s->reals);
 }
 
 static int make_scratch(Scratch *s, const Geometry *g) {
@@ -82,8 +83,9 @@ static int make_scratch(Scratch *s, const Geometry *g) {
     s->own = calloc(3 * line, 4);
     s->total = calloc(line, 4);
     s->zeros = calloc(line, 4);
+    s->reals = malloc(line * 8);
     if (s->middle && s->means && s->residual && s->index && s->raw && s->expected && s->edge && s->ring && s->box && s->own &&
-        s->total && s->zeros)
+        s->total && s->zeros && s->reals)
         return 1;
     free_scratch(s);
     return 0;
@@ -154,6 +156,13 @@ static void gather(const Grids *grids, const int64_t *places, const Geometry *g,
     *inputs = raw;
 }
 
+/* The magnitudes of every fourth value of a line. */
+LOOP int64_t add_quarter(const int32_t *restrict line, int64_t n) {
+    int64_t total = 0;
+    for (int64_t i = 0; i < n; i += 4) total += wrap_abs(line[i]);
+    return total;
+}
+
 /* Bits to drop so that usual inputs stay within the limit. */
 static int find_shift(const Grids *grids, const int64_t *places, const Geometry *g, const Scratch *s) {
     int64_t totals[MOST_PLANES] = {0}, most = 0, n = g->count, planes = plane_count(g);
@@ -161,7 +170,7 @@ static int find_shift(const Grids *grids, const int64_t *places, const Geometry 
     for (int64_t a = 0; a < g->lines; a += 4) {
         gather(grids, places, g, a, s, inputs);
         for (int64_t p = 0; p < planes - 1; p++)
-            for (int64_t i = 0; inputs[p] && i < n; i += 4) totals[p] += wrap_abs(inputs[p][i]);
+            if (inputs[p]) totals[p] += add_quarter(inputs[p], n);
     }
     for (int64_t p = 0; p < planes - 1; p++) most = totals[p] > most ? totals[p] : most;
     most = most * ROOM / (((g->lines + 3) / 4) * ((n + 3) / 4));

@@ -1,0 +1,44 @@
+"""Values of whole numbers of units, and the check of a bound, by compiled functions: the same bits as lattice.py has them in numpy."""
+
+import numpy as np
+
+from aecodec.compiled.kernels import kernels
+
+_LEAST_PIXELS = 16  # each channel of each step is a call of its own
+_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+def put_values(whole: np.ndarray, units: np.ndarray, base: np.ndarray, out: np.ndarray) -> bool:
+    """Write `base` + `whole` * `units` into `out`, all of one canonical shape, units (channels,); False if it has to be done in numpy."""
+    if kernels is None or not _served(out) or whole.dtype != np.int32 or base.dtype != np.float64:
+        return False
+    numbers, strides = _contiguous(base)
+    if strides is None:
+        return False
+    kernels.put_values(np.ascontiguousarray(whole), np.ascontiguousarray(units, np.float64), numbers, out, strides, _sizes(out))
+    return True
+
+
+def all_within(array: np.ndarray, restored: np.ndarray, errors: np.ndarray) -> bool:
+    """True if all values of canonical `restored` are surely within their channel's error, (channels,), of those of `array`."""
+    if kernels is None or not (_served(array) and _served(restored) and array.dtype == restored.dtype):
+        return False
+    return kernels.count_beyond(array, restored, np.ascontiguousarray(errors, np.float64), _sizes(array)) == 0
+
+
+def _served(array: np.ndarray) -> bool:
+    return array.dtype in _FLOATS and array.flags.c_contiguous and array.shape[2] * array.shape[3] >= _LEAST_PIXELS
+
+
+def _sizes(array: np.ndarray) -> tuple[int, int, int]:
+    return array.shape[0], array.shape[1], array.shape[2] * array.shape[3]
+
+
+def _contiguous(base: np.ndarray) -> tuple[np.ndarray, tuple[int, int, int] | None]:
+    """What a broadcast `base` is a view of, contiguous, and how far apart its numbers are for steps, channels and pixels."""
+    once = base[tuple(slice(0, 1 if stride == 0 else None) for stride in base.strides)]
+    numbers = np.ascontiguousarray(once)
+    steps, channels, rows, columns = (0 if size == 1 else stride // 8 for size, stride in zip(numbers.shape, numbers.strides, strict=True))
+    if (rows, columns) == (0, 0):
+        return numbers, (steps, channels, 0)
+    return numbers, (steps, channels, 1) if numbers.shape[2:] == base.shape[2:] else None
