@@ -6,6 +6,7 @@ writes is then contiguous, at any stride.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -32,6 +33,7 @@ from aecodec.phases import (
 )
 
 _TABLE = scale_index(np.maximum(np.arange(LARGEST_MAGNITUDE + 1), 0.5) / MAGNITUDE_UNIT)
+_CACHED_PLANES = 1 << 14  # of more, the plan is large and takes little beside the work
 _LARGEST_PLANE = 1 << 30  # as in _kernels.c
 _NOTHING = np.zeros(0, np.int32)
 
@@ -72,50 +74,85 @@ def steps(values: np.ndarray, layout: PhaseLayout, predictor: LinearPredictor, s
     """The phases in coding order of `values`, int32 (1, frames, channels, rows, columns), contiguous, which the last ones fill;
     of which the base grid is known."""
     shape: Shape5 = values.shape
+    planes = shape[FRAMES] * shape[CHANNELS]
+    plan = _planned(shape, layout) if planes <= _CACHED_PLANES else _plan(shape, layout)
     grids = _grids(values)
+    weights = [[_weights(predictor, kind, across) for across in (False, True)] for kind in range(layout.kinds)]
+    numbers = (spacing, predictor.mean_bits, predictor.scale_bits)
+    for each in plan:
+        geometry = np.array((*each.sizes, *numbers, *each.extent), np.int64)
+        yield Step(grids[each.stride, each.along], each.places, geometry, weights[each.kind][each.along == ROWS])
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """A phase of arrays of one shape; `sizes` and `extent`: what stands in its geometry before and after spacing and bits."""
+
+    stride: int
+    along: int
+    kind: int
+    places: np.ndarray
+    sizes: tuple[int, ...]
+    extent: tuple[int, ...]
+
+
+@lru_cache(maxsize=4)
+def _planned(shape: Shape5, layout: PhaseLayout) -> tuple[_Planned, ...]:
+    return tuple(_plan(shape, layout))
+
+
+def _plan(shape: Shape5, layout: PhaseLayout) -> Iterator[_Planned]:
+    sizes = _sizes(shape)
     places: dict[tuple[Run, Run | int], np.ndarray] = {}
     for phase in schedule(shape, layout):
-        own = grids[phase.stride, phase.along]
-        across = phase.along == ROWS
-        s, width = phase.stride, shape[COLUMNS]
-        geometry = (
-            *own.details.shape[1:],
-            *own.values.shape[1:],
-            across,
-            len(layout.sources),
-            layout.offsets,
-            spacing,
-            predictor.mean_bits,
-            predictor.scale_bits,
-            shape[ROWS] * width,
-            s * width if across else s,
-            (2 * s if across else s) * width,
-            2 * s,
-        )
+        s, width, across = phase.stride, shape[COLUMNS], phase.along == ROWS
+        first, next_line = (s * width, 2 * s * width) if across else (s, s * width)
         planes = (phase.frames, phase.channels)
         if planes not in places:  # the same for all phases of a plane
             places = {planes: _places(shape, layout, phase)}
-        yield Step(own, places[planes], np.array(geometry, np.int64), _weights(predictor, phase.kind, across))
+        known, between = sizes[s, phase.along]
+        yield _Planned(
+            s,
+            phase.along,
+            phase.kind,
+            places[planes],
+            (*between, *known, across, len(layout.sources), layout.offsets),
+            (shape[ROWS] * width, first, next_line, 2 * s),
+        )
+
+
+def _sizes(shape: Shape5) -> dict[tuple[int, int], tuple[tuple[int, int], tuple[int, int]]]:
+    """(lines, values) of the grid that is known before each phase of a plane, and of the values between, by (stride, along)."""
+    size = {ROWS: shape[ROWS], COLUMNS: shape[COLUMNS]}
+    strides = [1 << k for k in range(levels(shape[ROWS], shape[COLUMNS]) - 1, -1, -1)]
+    rows, columns = (-(-size[along] // (2 * strides[0])) if strides else size[along] for along in (ROWS, COLUMNS))
+    found = {}
+    for stride in strides:
+        if size[ROWS] > stride:
+            between = len(range(stride, size[ROWS], 2 * stride))
+            found[stride, ROWS] = (rows, columns), (between, columns)
+            rows += between
+        if size[COLUMNS] > stride:
+            between = len(range(stride, size[COLUMNS], 2 * stride))
+            found[stride, COLUMNS] = (rows, columns), (rows, between)
+            columns += between
+    return found
 
 
 def _grids(values: np.ndarray) -> dict[tuple[int, int], Grids]:
     """Grids of each phase of a plane by (stride, along); the last ones are `values` themselves."""
     shape: Shape5 = values.shape
-    planes, size = shape[FRAMES] * shape[CHANNELS], {ROWS: shape[ROWS], COLUMNS: shape[COLUMNS]}
+    planes, walk = shape[FRAMES] * shape[CHANNELS], _sizes(shape)
     base = np.ascontiguousarray(values[base_grid(shape)])
     known = base.reshape(planes, *base.shape[-2:])
     sizes = np.zeros_like(known)
-    walk = [(1 << k, along) for k in range(levels(shape[ROWS], shape[COLUMNS]) - 1, -1, -1) for along in (ROWS, COLUMNS)]
-    walk = [(stride, along) for stride, along in walk if size[along] > stride]
     found = {}
-    for number, (stride, along) in enumerate(walk, 1):
-        axis, last = (1 if along == ROWS else 2), number == len(walk)
-        between, after = list(known.shape), list(known.shape)
-        between[axis] = len(range(stride, size[along], 2 * stride))
-        after[axis] += between[axis]
+    for number, ((stride, along), (_, between)) in enumerate(walk.items(), 1):
+        after, last = list(known.shape), number == len(walk)
+        after[1 if along == ROWS else 2] += between[0 if along == ROWS else 1]
         new = values.reshape(after) if last else np.empty(after, np.int32)
         new_sizes = _NOTHING if last else np.empty(after, np.int32)
-        found[stride, along] = Grids(known, sizes, np.empty(between, np.int32), new, new_sizes)
+        found[stride, along] = Grids(known, sizes, np.empty((planes, *between), np.int32), new, new_sizes)
         known, sizes = new, new_sizes
     return found
 
