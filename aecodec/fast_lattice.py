@@ -109,14 +109,19 @@ def _indices(part: np.ndarray, steps: np.ndarray, lattice: SafeLattice) -> np.nd
 
 
 def restored_values(
-    residual: np.ndarray, steps: np.ndarray, mask: int, dtype: np.dtype, base: np.ndarray | None = None
+    residual: np.ndarray,
+    steps: np.ndarray,
+    mask: int,
+    dtype: np.dtype,
+    base: np.ndarray | None = None,
+    out: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Values of a residual, (steps, channels, rows, columns) of any signed dtype up to int32; `base` as in `from_lattice`."""
+    """Values of a residual, (steps, channels, rows, columns) of any signed dtype up to int32; the rest as in `from_lattice`."""
     view = as_planes(residual.shape, mask)
     if view is None:
-        return from_lattice(lorenzo_restore(residual, mask), steps, dtype, base)
+        return from_lattice(lorenzo_restore(residual, mask), steps, dtype, base, out)
     planes, along_rows, along_columns = view
-    values = np.empty(planes, dtype)
+    values = np.empty(planes, dtype) if out is None else out.reshape(planes)
     if not values.size:
         return values.reshape(residual.shape)
     scale = _plane_steps(steps, residual.shape, planes)

@@ -83,9 +83,14 @@ def _integer_base(base: np.ndarray) -> np.ndarray:
     return np.clip(np.nan_to_num(np.rint(base)), -limit, limit).astype(np.int64)
 
 
-def from_lattice(indices: np.ndarray, steps: np.ndarray, dtype: np.dtype, base: np.ndarray | None = None) -> np.ndarray:
-    """Values at lattice indices of (steps, channels, rows, columns), cast to `dtype`; `base` as in `to_lattice`."""
-    values = np.empty(indices.shape, dtype)
+def from_lattice(
+    indices: np.ndarray, steps: np.ndarray, dtype: np.dtype, base: np.ndarray | None = None, out: np.ndarray | None = None
+) -> np.ndarray:
+    """Values at lattice indices of (steps, channels, rows, columns), cast to `dtype`; `base` as in `to_lattice`.
+
+    `out`: of that shape and dtype, contiguous, to be filled and returned.
+    """
+    values = np.empty(indices.shape, dtype) if out is None else out
     if base is not None and compiled.put_values(indices, steps, base, values):
         return values
     scale = steps.reshape(1, -1, 1, 1)

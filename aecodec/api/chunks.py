@@ -29,15 +29,16 @@ class Chunks:
         """What decodes the first part whose header is sound."""
         return self._coder(array, array.headers.index(array.header))
 
-    def decode(self, array: ArrayFile, number: int, threads: int = 1) -> np.ndarray:
-        """Chunk `number`, in the user's axes, by so many threads; MissingError if it is damaged."""
+    def decode(self, array: ArrayFile, number: int, threads: int = 1, out: np.ndarray | None = None) -> np.ndarray:
+        """Chunk `number`, in the user's axes, by so many threads; MissingError if it is damaged. `out` as in `decode_chunk`."""
         part = array.container.part_number(number)
         header = array.headers[part]
         start, stop = array.span(number)
         try:
             if header is None:
                 raise FormatError(f"the header of part {part + 1} of the file is damaged")
-            slab = decode_chunk(array.container.chunk(number), header.spec, self._coder(array, part), self._trust, threads)
+            coder = self._coder(array, part)
+            slab = decode_chunk(array.container.chunk(number), header.spec, coder, self._trust, threads, out)
         except FormatError as error:
             self.damaged.add((start, stop))
             raise array.missing_error(start, stop, number, str(error)) from error

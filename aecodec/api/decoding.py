@@ -31,14 +31,30 @@ def part_coder(header: Header, preamble: Preamble, given: ModelLike, provider: s
     return ChunkCoder(header.spec.real_dtype, header.fidelity, model)
 
 
-def decode_chunk(chunk: Chunk, spec: ArraySpec, coder: ChunkCoder, trust: Trust = DEFAULT_TRUST, threads: int = 1) -> np.ndarray:
-    """An array in the user's axes from a chunk record."""
+def decode_chunk(
+    chunk: Chunk,
+    spec: ArraySpec,
+    coder: ChunkCoder,
+    trust: Trust = DEFAULT_TRUST,
+    threads: int = 1,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """An array in the user's axes from a chunk record. `out`: memory of that shape that it may be a view of, to save a copy."""
     part = spec.with_length(chunk.count)
     trust.check_chunk(part)
     trust.check_work(part, chunk.body, coder.model is not None)
     origin: Origin = (chunk.start if spec.stream_axis == 2 else 0, chunk.start if spec.stream_axis == 3 else 0)
-    array = part.from_canonical(coder.decode(chunk.body, part.canonical_shape, origin, threads))
+    room = None if out is None else _canonical_view(out, part)
+    array = part.from_canonical(coder.decode(chunk.body, part.canonical_shape, origin, threads, room))
     return array.astype(spec.dtype, copy=False)
+
+
+def _canonical_view(array: np.ndarray, spec: ArraySpec) -> np.ndarray | None:
+    """`array` as a canonical array to be filled, if it is laid out as one."""
+    if array.shape != spec.shape or array.dtype != spec.real_dtype or spec.dtype.kind == "b":
+        return None
+    canonical = spec.axes.canonical(array)
+    return canonical if canonical.flags.c_contiguous and np.may_share_memory(canonical, array) else None
 
 
 def ahead(function: Callable[[int], T], numbers: Iterable[int], threads: int) -> Iterator[tuple[int, Callable[[], T]]]:

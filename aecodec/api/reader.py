@@ -2,8 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, BinaryIO, Literal
 
@@ -124,10 +123,18 @@ class Reader(Described):
 
     def slabs(self) -> Iterator[tuple[int, np.ndarray]]:
         """(start along the stream axis, array) of each chunk in turn, the next ones decoded ahead on threads."""
+        return self._slabs(lambda number: None)
+
+    def _slabs(self, room: Callable[[int], np.ndarray | None]) -> Iterator[tuple[int, np.ndarray]]:
+        """`slabs`, of which each may be a view of the `room` that there is for it."""
         array, at = self._array, 0
         left_out: Ranges = []
         alone = array.chunks == 1  # its own work is shared, then
-        decode = partial(self._chunks.decode, array, threads=self._threads if alone else 1)
+        threads = self._threads if alone else 1
+
+        def decode(number: int) -> np.ndarray:
+            return self._chunks.decode(array, number, threads, room(number))
+
         numbers = array.container.prepared(range(array.chunks))
         for number, result in ahead(decode, numbers, 1 if alone else self._threads):
             start, stop = array.span(number)
@@ -174,15 +181,20 @@ class Reader(Described):
         if out is None:
             array.trust.check_array(array.spec.with_length(length).shape, self.dtype.itemsize)
         target = out if out is not None else np.empty(array.spec.with_length(length).shape, self.dtype)
+
+        def place(start: int, stop: int) -> np.ndarray:
+            return target if stream is None else target[(slice(None),) * stream + (slice(start, stop),)]
+
+        def room(number: int) -> np.ndarray | None:
+            return place(*array.span(number)) if self._on_error == "raise" else None
+
         at = 0
-        for start, slab in self.slabs():
-            place = start if out is not None else at
-            if stream is None:
-                target[...] = slab
-                at = 1
-            else:
-                at += slab.shape[stream]
-                target[(slice(None),) * stream + (slice(place, place + slab.shape[stream]),)] = slab
+        for start, slab in self._slabs(room):
+            steps = 1 if stream is None else slab.shape[stream]
+            first = start if out is not None else at
+            at += steps
+            if not np.may_share_memory(slab, target):
+                place(first, first + steps)[...] = slab
         if out is not None or at == length or not target.size:
             return target
         if stream is None:

@@ -153,9 +153,17 @@ class ChunkCoder:
         return Attempt(bytes([Mode.LATTICE]) + body, restored)
 
     def decode(
-        self, body: bytes | memoryview, shape: tuple[int, int, int, int], origin: Origin = (0, 0), threads: int = 1
+        self,
+        body: bytes | memoryview,
+        shape: tuple[int, int, int, int],
+        origin: Origin = (0, 0),
+        threads: int = 1,
+        out: np.ndarray | None = None,
     ) -> np.ndarray:
-        """The inverse of `encode` for a canonical array of `shape`; the same for any number of `threads`."""
+        """The inverse of `encode` for a canonical array of `shape`; the same for any number of `threads`.
+
+        `out`, of that shape, contiguous, may be filled and returned: most modes do so, others return an array of their own.
+        """
         cursor = Cursor(body)
         mode = cursor.byte()
         if mode == Mode.BYTES:
@@ -169,12 +177,12 @@ class ChunkCoder:
             cursor.end()
             return np.full(shape, value[0], self.dtype)
         if mode == Mode.LATTICE:
-            return decode_lattice(cursor, shape, self.dtype, self.model, origin)
+            return decode_lattice(cursor, shape, self.dtype, self.model, origin, out=out)
         if mode == Mode.LATENTS:
             with Workers(threads) as workers:
                 return decode_latents_only(cursor, shape, self.dtype, self.model, origin, workers)
         if mode == Mode.PREDICTED:
-            return decode_predicted(cursor, shape, self.dtype, self.model, origin)
+            return decode_predicted(cursor, shape, self.dtype, self.model, origin, out=out)
         if mode == Mode.LADDER:
             return decode_ladder(cursor, shape, self.dtype)
         if mode == Mode.FLOATS:

@@ -67,7 +67,7 @@ class FineValues:
 
 
 def fine_values(values: np.ndarray, base: np.ndarray, lattice: FineLattice, most: np.ndarray) -> FineValues | None:
-    """Canonical `values`, of magnitudes up to `most` (channels,), in fine units; None if some are too far out. `base` broadcasts."""
+    """Canonical `values`, of magnitudes up to `most` (channels,), in fine units from `base`; None if some are too far out."""
     fine = FineValues(values, np.broadcast_to(base[0], (len(lattice.units), *base.shape[2:])), 1.0 / lattice.units)
     limit = VALUE_LIMIT - lattice.spacing
     with np.errstate(over="ignore", invalid="ignore"):

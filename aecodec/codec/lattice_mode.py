@@ -133,8 +133,9 @@ def decode_lattice(
     model: Model | None,
     origin: Origin,
     watch: Callable[[np.ndarray], None] | None = None,
+    out: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Body -> canonical array. `watch` is told the residual, of that shape."""
+    """Body -> canonical array, in `out` if given. `watch` is told the residual, of that shape."""
     flags = cursor.byte()
     if flags & ~_ALL_FLAGS:
         raise FormatError(f"chunk uses unknown flags {flags:#x}")
@@ -150,7 +151,7 @@ def decode_lattice(
     section.end()
     if watch is not None:
         watch(residual)
-    array = restored_values(residual, steps, predictor, dtype, x_hat)
+    array = restored_values(residual, steps, predictor, dtype, x_hat, out)
     classes = decode_classes(cursor.section(), shape) if flags & CLASSES else None
     if flags & CHECKSUM:
         check_output(cursor, array)

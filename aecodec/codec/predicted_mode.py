@@ -164,8 +164,12 @@ def decode_predicted(
     model: Model | None,
     origin: Origin,
     watch: Watch | None = None,
+    out: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Body -> canonical array. `watch` is told each phase, its scale indices and residuals (never by compiled loops)."""
+    """Body -> canonical array, in `out` if given.
+
+    `watch` is told each phase, its scale indices and residuals (never by compiled loops).
+    """
     flags = cursor.byte()
     if flags & ~_ALL_FLAGS:
         raise FormatError(f"chunk uses unknown flags {flags:#x}")
@@ -215,7 +219,7 @@ def decode_predicted(
         run_phases(found, layout, lattice.spacing, model.predict, code, zero_frames(base, lattice.units, shape))
     grouped.end()
     section.end()
-    array = _restore(from_frames(found, shape), lattice, dtype, base, sites)
+    array = _restore(from_frames(found, shape), lattice, dtype, base, sites, out)
     if classes is not None:
         put_back(array, classes)
     if flags & EXCEPTIONS:
@@ -230,11 +234,18 @@ def _base(model: Model, shape: tuple[int, ...], origin: Origin, dtype: np.dtype)
     return centre if dtype.kind == "f" else np.rint(centre)
 
 
-def _restore(found: np.ndarray, lattice: FineLattice, dtype: np.dtype, base: np.ndarray, constant: np.ndarray | None) -> np.ndarray:
-    """Values of fine units `found` (canonical, written to); those of `constant` sites are the base."""
+def _restore(
+    found: np.ndarray,
+    lattice: FineLattice,
+    dtype: np.dtype,
+    base: np.ndarray,
+    constant: np.ndarray | None,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """Values of fine units `found` (canonical, written to), in `out` if given; those of `constant` sites are the base."""
     if constant is not None:
         found[:, constant] = 0
-    return from_lattice(found, lattice.units, dtype, np.broadcast_to(base, found.shape))
+    return from_lattice(found, lattice.units, dtype, np.broadcast_to(base, found.shape), out)
 
 
 def _coarse_residual(coarse: np.ndarray) -> tuple[int, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Values of whole numbers of units, and the check of a bound, by compiled functions: the same bits as lattice.py has them in numpy."""
+"""Values of whole numbers of units, and the check of a bound, by compiled functions: the bits that lattice.py has in numpy."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 def put_values(whole: np.ndarray, units: np.ndarray, base: np.ndarray, out: np.ndarray) -> bool:
-    """Write `base` + `whole` * `units` into `out`, all of one canonical shape, units (channels,); False if it has to be done in numpy."""
+    """Write `base` + `whole` * `units` into `out`, all of one canonical shape, units (channels,); False if numpy has to do it."""
     if kernels is None or not _served(out) or whole.dtype != np.int32 or base.dtype != np.float64:
         return False
     numbers, strides = _contiguous(base)
@@ -38,7 +38,8 @@ def _contiguous(base: np.ndarray) -> tuple[np.ndarray, tuple[int, int, int] | No
     """What a broadcast `base` is a view of, contiguous, and how far apart its numbers are for steps, channels and pixels."""
     once = base[tuple(slice(0, 1 if stride == 0 else None) for stride in base.strides)]
     numbers = np.ascontiguousarray(once)
-    steps, channels, rows, columns = (0 if size == 1 else stride // 8 for size, stride in zip(numbers.shape, numbers.strides, strict=True))
+    sizes, apart = numbers.shape, numbers.strides
+    steps, channels, rows, columns = (0 if size == 1 else each // 8 for size, each in zip(sizes, apart, strict=True))
     if (rows, columns) == (0, 0):
         return numbers, (steps, channels, 0)
-    return numbers, (steps, channels, 1) if numbers.shape[2:] == base.shape[2:] else None
+    return numbers, (steps, channels, 1) if sizes[2:] == base.shape[2:] else None
