@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from aecodec.compiled.path import Source, decode_phases, encode_phases
+from aecodec.compiled.kernels import kernels
+from aecodec.compiled.path import Source, decode_phases, encode_phases, sort_by_index, spread_by_index
 from aecodec.models.linear_predictor import LinearPredictor
 from aecodec.packing.groups import GroupedSymbols
 from aecodec.packing.scale import INDICES
@@ -39,6 +40,9 @@ def sort_symbols(symbols: np.ndarray, index: np.ndarray, workers: Workers = ALON
     def sort(part: slice) -> list[list[np.ndarray]]:
         groups: list[list[np.ndarray]] = [[] for _ in range(INDICES)]
         here, chosen = symbols[part], index[part]
+        if kernels is not None:
+            _put_sorted(groups, *sort_by_index(here, chosen))
+            return groups
         used = np.flatnonzero(chosen) if np.count_nonzero(chosen) < chosen.size / 2 else None
         if used is not None:  # most are in group 0, which is of no use to anybody
             here, chosen = here[used], chosen[used]
@@ -56,6 +60,9 @@ def take_all(grouped: GroupedSymbols, index: np.ndarray, workers: Workers = ALON
     ranges = _ranges(flat.size)
     counts = np.array(workers.map(lambda part: np.bincount(flat[part], minlength=INDICES), ranges)).reshape(-1, INDICES)
     counts[:, 0] = 0
+    if kernels is not None:
+        _take_compiled(grouped, flat, symbols, counts, workers)
+        return symbols.reshape(index.shape)
     pieces = {i: np.split(grouped.take(i, int(counts[:, i].sum())), np.cumsum(counts[:-1, i])) for i in _filled(counts.sum(axis=0))}
 
     def put(number: int) -> None:
@@ -73,6 +80,24 @@ def take_all(grouped: GroupedSymbols, index: np.ndarray, workers: Workers = ALON
 
     workers.map(put, range(len(ranges)))
     return symbols.reshape(index.shape)
+
+
+def _take_compiled(grouped: GroupedSymbols, index: np.ndarray, symbols: np.ndarray, counts: np.ndarray, workers: Workers) -> None:
+    """Fill `symbols`; `counts`: how many each range needs of each index."""
+    joined, begins, ends = grouped.joined()
+    after = begins + np.cumsum(counts, axis=0)
+    short = np.flatnonzero(after[-1:].max(axis=0, initial=0) > ends)
+    if short.size:
+        raise grouped.too_few(int(short[0]))
+    ranges = _ranges(index.size)
+
+    def put(number: int) -> None:
+        part = ranges[number]
+        spread_by_index(joined, index[part], after[number] - counts[number], ends, symbols[part])
+
+    workers.map(put, range(len(ranges)))
+    if len(after):
+        grouped.leave(ends - after[-1])
 
 
 def _ranges(size: int) -> list[slice]:
@@ -94,10 +119,14 @@ def put_phases(
     free: np.ndarray | None,
 ) -> None:
     """Code the `source` by compiled functions, as `encode_phases` does, into `groups`."""
-    symbols, ends = encode_phases(values, layout, spacing, predictor, source, dead_zone, free)
-    for group, part in zip(groups, np.split(symbols, ends[:-1]), strict=True):
-        if part.size:
-            group.append(part)
+    _put_sorted(groups, *encode_phases(values, layout, spacing, predictor, source, dead_zone, free))
+
+
+def _put_sorted(groups: list[list[np.ndarray]], symbols: np.ndarray, ends: np.ndarray) -> None:
+    """Append symbols that lie ordered by index, each group's up to its end."""
+    for group, start, end in zip(groups, [0, *ends.tolist()], ends.tolist(), strict=False):
+        if end > start:
+            group.append(symbols[start:end])
 
 
 def take_phases(

@@ -7,8 +7,9 @@ from itertools import pairwise
 import numpy as np
 
 from aecodec.codec.bands import Part
-from aecodec.codec.grouping import put_symbols, sort_symbols, take_all, take_symbols
+from aecodec.codec.grouping import put_phases, put_symbols, sort_symbols, take_all, take_phases, take_symbols
 from aecodec.codec.maps import MapNetworks, map_shape
+from aecodec.compiled.path import compiled_serves
 from aecodec.errors import FormatError
 from aecodec.lattice import lorenzo_residual, lorenzo_restore
 from aecodec.models.prior_layout import FINE, LARGEST_INDEX, SHIFT
@@ -17,7 +18,7 @@ from aecodec.packing.estimate import residual_bits
 from aecodec.packing.groups import GroupedSymbols, encode_groups
 from aecodec.packing.scale import INDICES
 from aecodec.packing.varint import Cursor, put_section
-from aecodec.phases import Phase, base_grid, targets
+from aecodec.phases import Phase, Shape5, base_grid, targets
 from aecodec.prediction import run_phases
 from aecodec.tiling import Tiling
 from aecodec.workers import ALONE, Workers
@@ -187,7 +188,10 @@ def decode_map(cursor: Cursor, tiling: Tiling, networks: MapNetworks, step: int,
     def code(phase: Phase, mean: np.ndarray, index: np.ndarray) -> np.ndarray:
         return take_symbols(grouped, index.reshape(-1)).reshape(mean.shape)
 
-    run_phases(found, prior.layout, FINE, networks.predict, code)
+    if networks.linear is not None and compiled_serves(found.shape, prior.layout):
+        take_phases(grouped, found, prior.layout, FINE, networks.linear, None)
+    else:
+        run_phases(found, prior.layout, FINE, networks.predict, code)
     known[:, : prior.ends[0]] = found[0]
     _check(known[:, : prior.ends[0]], limit)
     for k, (start, end) in enumerate(pairwise(prior.ends), 1):
@@ -203,11 +207,17 @@ def decode_map(cursor: Cursor, tiling: Tiling, networks: MapNetworks, step: int,
 def _encode_first(reals: np.ndarray, networks: MapNetworks, groups: list[list[np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
     """Code the first slice, real (N, latents, rows, columns) in sixteenths: the base grid in steps, and what is found."""
     frames = reals[None]
-    found = np.zeros(frames.shape, np.int32)
-    grid = base_grid(frames.shape)
+    shape: Shape5 = frames.shape
+    found = np.zeros(shape, np.int32)
+    grid = base_grid(shape)
     coarse = np.rint(frames[grid] / FINE).astype(np.int32)
     found[grid] = coarse * np.int32(FINE)
 
+    layout, channels = networks.prior.layout, reals.shape[1]
+    if networks.linear is not None and compiled_serves(shape, layout):
+        source = (frames, np.zeros((channels, 1, 1)), np.ones(channels))
+        put_phases(groups, found, layout, FINE, networks.linear, source, 0.0, None)
+        return coarse, found[0]
     residuals: list[np.ndarray] = []
     indices: list[np.ndarray] = []
 
@@ -217,7 +227,7 @@ def _encode_first(reals: np.ndarray, networks: MapNetworks, groups: list[list[np
         indices.append(index.reshape(-1))
         return residual
 
-    run_phases(found, networks.prior.layout, FINE, networks.predict, code)
+    run_phases(found, layout, FINE, networks.predict, code)
     if residuals:
         put_symbols(groups, np.concatenate(residuals), np.concatenate(indices))
     return coarse, found[0]

@@ -12,6 +12,7 @@ from aecodec.models.bundle import Bundle
 from aecodec.models.exact import prove_maps
 from aecodec.models.graph_check import MAP_SHARE, SizedGraph, check_maps, size_predictor
 from aecodec.models.linear_part import linear_part
+from aecodec.models.linear_predictor import linear_predictor
 from aecodec.models.predictor_check import check_predictor
 from aecodec.phase_inputs import Inputs
 from aecodec.phases import Phase
@@ -25,7 +26,8 @@ MakeExecutor = Callable[[bytes, SizedGraph], SizedExecutor]
 class MapNetworks:
     """The graphs of a model with a prior, checked and proven before any is run."""
 
-    def __init__(self, bundle: Bundle, make: MakeExecutor, limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(self, bundle: Bundle, make: MakeExecutor, limits: Limits = DEFAULT_LIMITS, compiled: bool = True) -> None:
+        """`compiled`: whether a linear predictor of the first slice may be computed by other means than its graph."""
         manifest = bundle.manifest
         prior = manifest.prior
         assert prior is not None
@@ -41,6 +43,7 @@ class MapNetworks:
         self._linear = self._linear_encoder(bundle, make, limits)
         check_predictor(bundle.priors[0], prior.layout)
         self._first = make(bundle.priors[0], size_predictor(bundle.priors[0], prior.layout, limits))
+        self.linear = linear_predictor(bundle.priors[0], prior.layout) if compiled else None
         self._priors = []
         for k, graph in enumerate(bundle.priors[1:], 1):
             outputs = prior.widths[k] * (1 + prior.means[k - 1])

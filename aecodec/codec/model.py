@@ -53,7 +53,7 @@ class Model:
         if manifest.prior is not None:
             # On CUDA a convolution may round: cuDNN may choose Winograd, FFT or TF32.
             own = "reference" if provider == "reference" else "cpu"
-            networks = MapNetworks(bundle, partial(executor, provider=own, arena=True), limits)
+            networks = MapNetworks(bundle, partial(executor, provider=own, arena=True), limits, provider != "reference")
             self.maps = MapCoder(networks, self.centre)
         else:
             self._decoder = executor(bundle.decoder, check_coder(bundle.decoder, "decoder", latents, manifest.tile, limits))

@@ -406,11 +406,44 @@ static PyObject *count_beyond(PyObject *self, PyObject *args) {
     return result;
 }
 
+/* spread_by_index(symbols, indices, used, ends, out) -> whether they suffice: the next symbols of each index, 0 where it is 0 */
+static PyObject *spread_by_index(PyObject *self, PyObject *args) {
+    Py_buffer b[5];
+    (void)self;
+    if (!PyArg_ParseTuple(args, "y*y*w*y*w*", &b[0], &b[1], &b[2], &b[3], &b[4])) return NULL;
+    const int32_t *symbols = b[0].buf;
+    const uint8_t *indices = b[1].buf;
+    int64_t *used = b[2].buf, count = b[1].len;
+    const int64_t *ends = b[3].buf;
+    int32_t *out = b[4].buf;
+    int sound = 1, enough = 1;
+    if (b[4].len != count * 4 || b[2].len != INDICES * 8 || b[3].len != INDICES * 8) sound = fail("symbols of other sizes");
+    for (int i = 0; sound && i < INDICES; i++)
+        if (used[i] < 0 || ends[i] > b[0].len / 4) sound = fail("groups beyond the symbols");
+    if (sound) {
+        Py_BEGIN_ALLOW_THREADS;
+        for (int64_t i = 0; enough && i < count; i++) {
+            int k = indices[i];
+            if (!k) {
+                out[i] = 0;
+            } else if (k < INDICES && used[k] < ends[k]) {
+                out[i] = symbols[used[k]++];
+            } else {
+                enough = 0;
+            }
+        }
+        Py_END_ALLOW_THREADS;
+    }
+    release(b, 5);
+    return sound ? PyBool_FromLong(enough) : NULL;
+}
+
 static PyMethodDef methods[] = {
     {"count_beyond", count_beyond, METH_VARARGS, NULL},
     {"put_values", put_values, METH_VARARGS, NULL},
     {"decode_phase", decode_phase, METH_VARARGS, NULL},
     {"encode_phase", encode_phase, METH_VARARGS, NULL},
+    {"spread_by_index", spread_by_index, METH_VARARGS, NULL},
     {"sort_by_index", sort_by_index, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

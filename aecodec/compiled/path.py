@@ -1,4 +1,4 @@
-"""Coding and decoding the phases of an array by compiled functions, to the same bits as prediction.py with the model's graph."""
+"""Phases coded and decoded, and symbols sorted, by compiled functions: the same bits as prediction.py with the model's graph."""
 
 import numpy as np
 
@@ -57,6 +57,21 @@ def encode_phases(
     symbols, indices, done = np.empty(values.size, np.int32), np.empty(values.size, np.uint8), 0
     for step in steps(values, layout, predictor, spacing):
         done = kernels.encode_phase(*step.arguments(flat), *reals, symbols, indices, dead_zone, done)
-    ordered, ends = np.empty(done, np.int32), np.empty(INDICES, np.int64)
-    kernels.sort_by_index(symbols[:done], indices[:done], ordered, ends)
+    return sort_by_index(symbols[:done], indices[:done])
+
+
+def sort_by_index(symbols: np.ndarray, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """int32 symbols by their uint8 `index`, in order within each, and where each index's end, int64 (INDICES,)."""
+    assert kernels is not None
+    ordered, ends = np.empty(symbols.size, np.int32), np.empty(INDICES, np.int64)
+    kernels.sort_by_index(symbols, index, ordered, ends)
     return ordered, ends
+
+
+def spread_by_index(symbols: np.ndarray, index: np.ndarray, used: np.ndarray, ends: np.ndarray, out: np.ndarray) -> bool:
+    """Fill int32 `out` with the next of the `symbols` that each uint8 `index` has, from `used`, which is moved on, to `ends`.
+
+    Where the index is 0 there is none, but a 0. False if they do not suffice.
+    """
+    assert kernels is not None
+    return kernels.spread_by_index(symbols, index, used, ends, out)

@@ -1,6 +1,8 @@
 """The weights of a linear predictor, read back from its graph, for who computes it by other means than ONNX."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx
@@ -32,7 +34,7 @@ def linear_predictor(graph: bytes, layout: PhaseLayout) -> LinearPredictor | Non
     model = parse_graph(graph)
     tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     weights = _whole(tensors, layout)
-    if weights is None or onnx.load_model_from_string(whole_graph(layout, weights)).graph != model.graph:
+    if weights is None or not _same(onnx.load_model_from_string(whole_graph(layout, weights)).graph, model.graph):
         return None
     around = weights.scale[:, :, 0, 0]
     near = weights.scale[:, :, 1, 1] - around
@@ -41,6 +43,18 @@ def linear_predictor(graph: bytes, layout: PhaseLayout) -> LinearPredictor | Non
         return None
     mean, near, around, floor = (a.astype(np.float32) for a in (weights.mean, near, around, weights.floor))
     return LinearPredictor(mean, near, around, floor, weights.scale_bits)
+
+
+def _same(a: onnx.GraphProto, b: onnx.GraphProto) -> bool:
+    """True if the graphs compute the same: their nodes may stand in another order, since each value has one node that gives it."""
+
+    def written(parts: Iterable[Any]) -> list[bytes]:
+        return [part.SerializeToString(deterministic=True) for part in parts]
+
+    same_ends = written(a.input) == written(b.input) and written(a.output) == written(b.output)
+    return same_ends and all(
+        sorted(written(x)) == sorted(written(y)) for x, y in ((a.node, b.node), (a.initializer, b.initializer))
+    )
 
 
 def _whole(tensors: dict[str, np.ndarray], layout: PhaseLayout) -> WholeWeights | None:

@@ -38,7 +38,7 @@ def histogram_bits(counts: np.ndarray) -> np.ndarray:
     """Estimated sizes of streams with such histograms (..., bins), their trees and framing included."""
     total, used = counts.sum(axis=-1), np.count_nonzero(counts, axis=-1)
     entropy = total * np.log2(np.maximum(total, 1.0)) - (counts * np.log2(np.maximum(counts, 1.0))).sum(axis=-1)
-    found = entropy + counts @ _WITHIN + _SYMBOL_BITS * used + _STREAM_BITS
+    found = entropy + counts @ _WITHIN[: counts.shape[-1]] + _SYMBOL_BITS * used + _STREAM_BITS
     return np.where(counts[..., 0] == total, 24.0, found)
 
 
@@ -130,6 +130,7 @@ def _merge(histograms: list[np.ndarray]) -> list[tuple[int, int]]:
     # Empty groups cost their framing and nothing else: each joins the filled one before it, or the first.
     runs = list(zip([0, *filled[1:]], [*filled[1:], len(histograms)], strict=True))
     counts = np.array([histograms[i] for i in filled])
+    counts = counts[:, : int(np.flatnonzero(counts.any(axis=0))[-1]) + 1]  # no more bins than are used
     bits = histogram_bits(counts)
     gains = bits[:-1] + bits[1:] - histogram_bits(counts[:-1] + counts[1:]) + _JOIN_BITS
     while gains.size:
