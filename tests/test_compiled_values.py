@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import aecodec
+from aecodec.compiled import path
 from aecodec.compiled import values as compiled
 from aecodec.compiled.kernels import kernels
 from aecodec.lattice import from_lattice, within_bound
@@ -88,3 +89,28 @@ def test_chunks_are_read_into_the_users_own_memory(field, level, axes):
     assert np.array_equal(wide, whole)
     assert np.array_equal(strided[..., ::2], whole)
     assert (strided[..., 1::2] == 7).all()
+
+
+@given(st.integers(0, 2**32), st.integers(0, 200), st.floats(0.01, 1e6))
+@settings(max_examples=40, deadline=None)
+def test_symbols_are_numpys(seed, count, size):
+    random = np.random.default_rng(seed)
+    exact = (random.normal(size=count) * size).astype(np.float32)
+    index, zones = random.integers(0, 5, count).astype(np.uint8), (random.random(5) / 2).astype(np.float32)
+    found, lost = compiled.nearest_symbols(exact, index, zones)
+    expected = np.copysign(np.rint(np.abs(exact) - zones[index]), exact).astype(np.int32)
+    assert np.array_equal(found, expected)
+    empty = np.rint(exact[index == 0]).astype(np.float64)
+    assert lost == pytest.approx(float(empty @ empty))
+
+
+def test_symbols_spread_are_those_that_were_sorted():
+    random = np.random.default_rng(3)
+    symbols, index = random.integers(-99, 99, 5000).astype(np.int32), random.integers(0, 48, 5000).astype(np.uint8)
+    ordered, ends = path.sort_by_index(symbols, index)
+    assert np.array_equal(ordered, symbols[np.argsort(index, kind="stable")])
+    used, out = np.concatenate([[0], ends[:-1]]), np.empty(5000, np.int32)
+    assert path.spread_by_index(ordered, index, used, ends, out)
+    assert np.array_equal(out, np.where(index > 0, symbols, 0))
+    assert np.array_equal(used[1:], ends[1:])
+    assert not path.spread_by_index(ordered, np.full(9, 3, np.uint8), used, ends, out[:9])

@@ -10,6 +10,7 @@ from aecodec.codec.bands import Part
 from aecodec.codec.grouping import put_phases, put_symbols, sort_symbols, take_all, take_phases, take_symbols
 from aecodec.codec.maps import MapNetworks, map_shape
 from aecodec.compiled.path import compiled_serves
+from aecodec.compiled.values import nearest_symbols
 from aecodec.errors import FormatError
 from aecodec.lattice import lorenzo_residual, lorenzo_restore
 from aecodec.models.prior_layout import FINE, LARGEST_INDEX, SHIFT
@@ -89,13 +90,10 @@ class _Slice:
         self.symbols *= self.index > 0
 
 
-def _groups(complete: bool) -> np.ndarray:
-    """By scale index as the prior says it, which group a symbol is in; 0 if in none."""
-    index = np.maximum(np.arange(LARGEST_INDEX + 1), int(complete))
-    return np.where(index > 0, index + SHIFT, 0).astype(np.uint8)
-
-
-_GROUPS = {complete: _groups(complete) for complete in (False, True)}
+def _groups(index: np.ndarray, complete: bool) -> np.ndarray:
+    """By scale index as the prior says it, uint8, which group a symbol is in; 0 if in none."""
+    index = np.maximum(index, np.uint8(complete))
+    return (index + np.uint8(SHIFT)) * (index > 0)
 
 
 def encode_map(latents: np.ndarray, networks: MapNetworks, step: int, workers: Workers = ALONE) -> CodedMap | None:
@@ -155,12 +153,9 @@ def _encode_slice(k: int, latents: np.ndarray, known: np.ndarray, networks: MapN
             part.place(mean)[...] = expected
             exact -= expected * np.float32(1.0 / FINE)
         part.place(index)[...] = scale
-        empty = np.rint(exact[scale == 0])
-        nearest = np.abs(exact)
-        nearest -= _DEAD_ZONES.take(scale)
-        np.rint(nearest, out=nearest)
-        part.place(symbols)[...] = np.copysign(nearest, exact, out=exact)
-        return float(np.dot(empty, empty))
+        found, lost = nearest_symbols(exact, scale, _DEAD_ZONES)
+        part.place(symbols)[...] = found
+        return lost
 
     lost = sum(workers.map(encode, networks.prior_parts(k, known.shape, workers)))
     return _Slice(symbols, index, mean, lost)
@@ -254,14 +249,14 @@ def _expected_slice(
         expected, index = _expected(k, part, known, networks, step)
         if expected is not None and mean is not None:
             part.place(mean)[...] = expected
-        part.place(groups)[...] = _GROUPS[complete].take(index)
+        part.place(groups)[...] = _groups(index, complete)
 
     workers.map(expect, networks.prior_parts(k, known.shape, workers))
     return mean, groups
 
 
 def _put_slice(groups: list[list[np.ndarray]], found: _Slice, complete: bool, workers: Workers) -> None:
-    for group, part in zip(groups[1:], sort_symbols(found.symbols, _GROUPS[complete].take(found.index), workers)[1:], strict=True):
+    for group, part in zip(groups[1:], sort_symbols(found.symbols, _groups(found.index, complete), workers)[1:], strict=True):
         group += part
 
 

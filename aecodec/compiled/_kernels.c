@@ -384,6 +384,30 @@ static PyObject *put_values(PyObject *self, PyObject *args) {
     Py_RETURN_NONE;
 }
 
+/* nearest_symbols(exact, index, zones, out) -> squares lost where the index is 0; see values.py */
+static PyObject *nearest_symbols(PyObject *self, PyObject *args) {
+    Py_buffer b[4];
+    PyObject *result = NULL;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "y*y*y*w*", &b[0], &b[1], &b[2], &b[3])) return NULL;
+    int64_t count = b[1].len;
+    uint8_t largest = 0;
+    for (int64_t i = 0; i < count; i++) largest = ((const uint8_t *)b[1].buf)[i] > largest ? ((const uint8_t *)b[1].buf)[i] : largest;
+    int sound = 1;
+    if (b[0].len != count * 4 || b[3].len != count * 4) sound = fail("symbols of other sizes");
+    if (sound && count && b[2].len / 4 <= largest) sound = fail("an index that has no zone");
+    if (sound) {
+        double lost;
+        Py_BEGIN_ALLOW_THREADS;
+        round_beyond(b[0].buf, b[1].buf, b[2].buf, b[3].buf, count);
+        lost = add_unindexed(b[0].buf, b[1].buf, count);
+        Py_END_ALLOW_THREADS;
+        result = PyFloat_FromDouble(lost);
+    }
+    release(b, 4);
+    return result;
+}
+
 /* count_beyond(a, b, limits, (steps, channels, pixels)) -> how many values are further apart than their channel's limit */
 static PyObject *count_beyond(PyObject *self, PyObject *args) {
     Py_buffer b[3];
@@ -440,6 +464,7 @@ static PyObject *spread_by_index(PyObject *self, PyObject *args) {
 
 static PyMethodDef methods[] = {
     {"count_beyond", count_beyond, METH_VARARGS, NULL},
+    {"nearest_symbols", nearest_symbols, METH_VARARGS, NULL},
     {"put_values", put_values, METH_VARARGS, NULL},
     {"decode_phase", decode_phase, METH_VARARGS, NULL},
     {"encode_phase", encode_phase, METH_VARARGS, NULL},

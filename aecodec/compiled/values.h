@@ -79,6 +79,24 @@ static void from_units(const Shape *shape, const int32_t *whole, const double *u
             }
 }
 
+/* Magnitudes less the zone of their index, rounded, halves to even, and the signs again. */
+LOOP void round_beyond(const float *restrict exact, const uint8_t *restrict index, const float *restrict zones,
+                       int32_t *restrict out, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        float size = rintf(fabsf(exact[i]) - zones[index[i]]);
+        out[i] = (int32_t)copysignf(size, exact[i]);
+    }
+}
+
+LOOP double add_unindexed(const float *restrict exact, const uint8_t *restrict index, int64_t n) {
+    double total = 0;
+    for (int64_t i = 0; i < n; i++) {
+        float size = index[i] ? 0.0f : rintf(exact[i]);
+        total += (double)size * (double)size;
+    }
+    return total;
+}
+
 LOOP int64_t count_singles(const float *restrict a, const float *restrict b, double limit, int64_t n) {
     int64_t count = 0;
     for (int64_t i = 0; i < n; i++) count += !(fabs((double)a[i] - (double)b[i]) <= limit);

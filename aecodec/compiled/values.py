@@ -26,6 +26,20 @@ def all_within(array: np.ndarray, restored: np.ndarray, errors: np.ndarray) -> b
     return kernels.count_beyond(array, restored, np.ascontiguousarray(errors, np.float64), _sizes(array)) == 0
 
 
+def nearest_symbols(exact: np.ndarray, index: np.ndarray, zones: np.ndarray) -> tuple[np.ndarray, float]:
+    """Symbols, int32, of float32 `exact`: each magnitude less the zone of its uint8 `index`, rounded, below 2**31; and the sum of
+    squares of what those of index 0 would be without it."""
+    if kernels is not None:
+        symbols = np.empty(exact.shape, np.int32)
+        lost = kernels.nearest_symbols(np.ascontiguousarray(exact), np.ascontiguousarray(index), zones, symbols)
+        return symbols, lost
+    empty = np.rint(exact[index == 0]).astype(np.float64)
+    nearest = np.abs(exact)
+    nearest -= zones.take(index)
+    np.rint(nearest, out=nearest)
+    return np.copysign(nearest, exact, out=nearest).astype(np.int32), float(np.dot(empty, empty))
+
+
 def _served(array: np.ndarray) -> bool:
     return array.dtype in _FLOATS and array.flags.c_contiguous and array.shape[2] * array.shape[3] >= _LEAST_PIXELS
 

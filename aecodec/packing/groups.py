@@ -139,9 +139,14 @@ def _merge(histograms: list[np.ndarray]) -> list[tuple[int, int]]:
             break
         runs[best : best + 2] = [(runs[best][0], runs[best + 1][1])]
         counts[best] += counts[best + 1]
-        bits[best] = histogram_bits(counts[best])
-        counts, bits, gains = np.delete(counts, best + 1, 0), np.delete(bits, best + 1), np.delete(gains, best)
-        for i in (best - 1, best):
-            if 0 <= i < gains.size:
-                gains[i] = bits[i] + bits[i + 1] - histogram_bits(counts[i] + counts[i + 1]) + _JOIN_BITS
+        counts, bits, gains = _without(counts, best + 1), _without(bits, best + 1), _without(gains, best)
+        pairs = [i for i in (best - 1, best) if 0 <= i < len(counts) - 1]
+        found = histogram_bits(np.stack([counts[best], *(counts[i] + counts[i + 1] for i in pairs)]))
+        bits[best] = found[0]
+        for i, joint in zip(pairs, found[1:], strict=True):
+            gains[i] = bits[i] + bits[i + 1] - joint + _JOIN_BITS
     return runs
+
+
+def _without(array: np.ndarray, i: int) -> np.ndarray:
+    return np.concatenate([array[:i], array[i + 1 :]])  # a fraction of the time that np.delete takes

@@ -8,6 +8,7 @@ from aecodec.packing.varint import Cursor
 
 _TINY = 8  # bytes that no zstd frame makes fewer
 _SURE = 0.5
+_FAR = 0.06
 _LIKELY, _ALIKE, _PART, _FAST_LEVEL = 0.85, 0.95, 1 << 18, 6
 _LONG = 1 << 19  # bytes from which on an array is judged by samples
 _WINDOW, _WINDOWS, _SHARE = 1 << 14, 8, 64  # bytes of a window, how many at the least, the share of the bytes in them
@@ -36,10 +37,11 @@ def surely_smaller(size: int, array: np.ndarray, level: int = 0) -> bool:
 
     A long array is judged by windows spread over it, which tell how far its bytes can be coded, and by anchors all over it,
     which tell whether it repeats itself at any distance. With the `level` that it is held against, a lead of less is enough
-    where that level, on a part, is little better than a quick one.
+    where that level, on a part, is little better than a quick one. A long array that repeats itself is coded in haste, which
+    finds its repeats and no frequencies: a far larger lead is enough then.
     """
     data = _bytes_of(array)
-    if data.size >= _LONG and _small_by_windows(size, data):
+    if data.size >= _LONG and (_small_by_windows(size, data) or size < _FAR * zstd.hasty_size(data.data)):
         return True
     quick = zstd.quick_size(data.data)
     if size < _SURE * quick:

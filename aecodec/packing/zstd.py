@@ -81,6 +81,18 @@ def quick_size(data: bytes | memoryview) -> int:
     return len(coder.compress(data))
 
 
+def hasty_size(data: bytes | memoryview) -> int:
+    """Size of `data` by matches alone, in a wide window, at several times the speed of `quick_size`."""
+
+    def make() -> zstandard.ZstdCompressor:
+        parameters = zstandard.ZstdCompressionParameters.from_level(-6, window_log=23, **_FRAME)
+        return zstandard.ZstdCompressor(compression_params=parameters)
+
+    coder = _cached("hasty", make)
+    assert isinstance(coder, zstandard.ZstdCompressor)
+    return len(coder.compress(data))
+
+
 def decompress(frame: bytes | memoryview, size: int) -> bytes:
     """The `size` bytes that `frame` holds; FormatError if it holds another number of them or is damaged."""
 
