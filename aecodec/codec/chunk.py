@@ -6,7 +6,7 @@ from enum import IntEnum
 import numpy as np
 
 from aecodec.codec.effort import Effort, effort_of
-from aecodec.codec.equivalent import Attempt, first_errors, widest_within
+from aecodec.codec.equivalent import Attempt, cheapest, first_errors, widest_within
 from aecodec.codec.float_mode import decode_floats
 from aecodec.codec.hidden_mode import decode_hidden
 from aecodec.codec.ladder_mode import decode_ladder, encode_ladder
@@ -23,6 +23,7 @@ from aecodec.workers import Workers
 
 _FEW = 1 << 12
 _SLACK = 1.02  # how far over what there is already an estimate may be for the real thing to be tried
+_FINE = 2.5  # steps of a quality's quantizer in whole numbers, from which on down a lattice is tried
 _TRIES, _THOROUGH_TRIES = 3, 6  # of lattices for a PSNR
 
 
@@ -124,6 +125,8 @@ class ChunkCoder:
         if autoencoder is not None:
             latents = encode_latents_only(array, fidelity, autoencoder, effort, origin, workers)
         found = [bytes([Mode.LATENTS]) + latents] if latents is not None else []
+        if found and fidelity.kind == "quality" and array.dtype.kind in "iu":
+            found = [self._unless_fine(found[0], array, effort, origin)]
         predicts = effort.predicted and self.model is not None and self.model.manifest.predictor is not None
         errors = first_errors(fidelity, channels, array.dtype)
         if fidelity.kind == "quality":
@@ -136,6 +139,16 @@ class ChunkCoder:
             body = widest_within(array, errors, allowed, lambda e: encode(array, e, effort, origin), tries)
             found += [body] if body is not None else []
         return min(found, key=len, default=None)
+
+    def _unless_fine(self, body: bytes, array: np.ndarray, effort: Effort, origin: Origin) -> bytes:
+        """`body` of latents, or, at the finest qualities of whole numbers, where networks err by more than their quantizer, a
+        lattice of errors up to 1 if that is better."""
+        channels = array.shape[1]
+        step = float((self.fidelity.relative_step() * self.fidelity.spans(channels)).max())
+        if step > _FINE or (other := self._encode_bounded(array, np.ones(channels), effort, origin)) is None:
+            return body
+        n, c, h, w = array.shape
+        return cheapest(array, step, [Attempt(each, self.decode(each, (n, c, h, w), origin)) for each in (body, other)])
 
     def _attempt_predicted(self, array: np.ndarray, errors: np.ndarray, effort: Effort, origin: Origin) -> Attempt | None:
         assert self.model is not None
