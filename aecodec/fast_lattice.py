@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aecodec.compiled.residual import zigzagged_residual
 from aecodec.lattice import from_lattice, lattice_steps, put_values, single_below
 from aecodec.lorenzo import Shape, as_planes, differences, lorenzo_restore, plane_blocks, restored_blocks
 
@@ -79,9 +80,14 @@ def predicted_residual(values: np.ndarray, lattice: SafeLattice, mask: int, zigz
     assert view is not None
     planes, along_rows, along_columns = view
     source = values.reshape(planes)
+    steps = _plane_steps(lattice.steps, values.shape, planes)
+    if zigzagged and values.dtype == lattice.working:
+        inverses = (1.0 / steps).astype(lattice.working)
+        found = zigzagged_residual(source, inverses, along_rows, along_columns, lattice.residual)
+        if found is not None:
+            return found.reshape(-1)
     residual = np.empty(planes, lattice.residual)
     shift = 8 * residual.itemsize - 1
-    steps = _plane_steps(lattice.steps, values.shape, planes)
     for group, band, inside in plane_blocks(planes):
         first = band.start - (1 if inside and along_rows else 0)
         part = source[group, first : band.stop]

@@ -10,8 +10,9 @@ from aecodec.codec.effort import Effort
 from aecodec.codec.sections import encode_classes, encode_steps, non_finite_classes
 from aecodec.fast_lattice import SafeLattice, predicted_residual, safe_lattice
 from aecodec.lorenzo import as_planes
-from aecodec.packing.contexts import encode_residual, encode_whole
+from aecodec.packing.contexts import encode_whole, encode_zigzagged_cells
 from aecodec.packing.estimate import residual_bits
+from aecodec.packing.stream import unzigzag
 from aecodec.packing.varint import put_section
 
 CLASSES, PER_CHANNEL = 2, 16
@@ -29,10 +30,11 @@ def encode_fast(array: np.ndarray, errors: np.ndarray, effort: Effort) -> bytes 
     if lattice is None:
         return None
     mask, cell = _choose(values, lattice, effort)
+    unsigned = predicted_residual(values, lattice, mask, zigzagged=True)
     if cell:
-        section = encode_residual(predicted_residual(values, lattice, mask), cell, effort.thorough, hasty=True)
+        section = encode_zigzagged_cells(unsigned, cell, effort.thorough)
     else:
-        section = encode_whole(predicted_residual(values, lattice, mask, zigzagged=True), effort.thorough, hasty=True)
+        section = encode_whole(unsigned, effort.thorough, hasty=True)
 
     stored, per_channel = encode_steps(lattice.steps)
     body = bytearray([(PER_CHANNEL if per_channel else 0) | (0 if classes is None else CLASSES)])
@@ -55,7 +57,7 @@ def _choose(values: np.ndarray, lattice: SafeLattice, effort: Effort) -> tuple[i
     piece = values[_middle(sizes, effort.sample_values)]
     useful = sum(1 << axis for axis, size in enumerate(sizes) if size > 1)
     masks = sorted({mask & useful for mask in effort.predictors if as_planes(sizes, mask) is not None})
-    residuals = {mask: predicted_residual(piece, lattice, mask).astype(np.int32) for mask in masks}
+    residuals = {mask: unzigzag(predicted_residual(piece, lattice, mask, zigzagged=True)).astype(np.int32) for mask in masks}
     mask = min(masks, key=lambda mask: residual_bits(residuals[mask], effort.cells[0]))
     return mask, min(effort.cells, key=lambda cell: residual_bits(residuals[mask], cell)) if len(effort.cells) > 1 else 0
 

@@ -7,6 +7,7 @@
 #include <Python.h>
 
 #include "plane.h"
+#include "residual.h"
 #include "values.h"
 
 enum { VALUES, SIZES, DETAILS, NEW_VALUES, NEW_SIZES, PLACES, GEOMETRY, MEAN, NEAR, AROUND, FLOOR, TABLE, FREE, COMMON };
@@ -462,7 +463,68 @@ static PyObject *spread_by_index(PyObject *self, PyObject *args) {
     return sound ? PyBool_FromLong(enough) : NULL;
 }
 
+/* residual_of(values, inverses, out, (planes, rows, columns), along rows, along columns); see residual.h */
+static PyObject *residual_of(PyObject *self, PyObject *args) {
+    Py_buffer b[3];
+    Planes planes;
+    Row row;
+    long long sizes[3];
+    (void)self;
+    if (!PyArg_ParseTuple(args, "y*y*w*(LLL)pp", &b[0], &b[1], &b[2], &sizes[0], &sizes[1], &sizes[2], &planes.along_rows,
+                          &planes.along_columns))
+        return NULL;
+    Shape shape = {sizes[0], sizes[1], sizes[2], 0};
+    planes.planes = sizes[0], planes.rows = sizes[1], planes.columns = sizes[2];
+    int sound = check_shape(&shape, b[0].len);
+    int64_t count = sound ? sizes[0] * sizes[1] * sizes[2] : 0, inverses = b[1].len / 8;
+    planes.wide = shape.wide;
+    planes.narrow = b[2].len == count * 2;
+    if (sound && ((!planes.narrow && b[2].len != count * 4) || (inverses != 1 && inverses != sizes[0]))) sound = fail("residuals or steps of other sizes");
+    char *memory = sound ? malloc((size_t)planes.columns * 4 + (PART + 1) * 4 + PART * 8) : NULL;
+    if (sound && !memory) {
+        PyErr_NoMemory();
+        sound = 0;
+    }
+    if (sound) {
+        row.products = (double *)memory;
+        row.indices = (int32_t *)(memory + PART * 8);
+        row.above = row.indices + PART + 1;
+        Py_BEGIN_ALLOW_THREADS;
+        find_residual(&planes, &row, b[0].buf, b[1].buf, inverses > 1, b[2].buf);
+        Py_END_ALLOW_THREADS;
+    }
+    free(memory);
+    release(b, 3);
+    if (!sound) return NULL;
+    Py_RETURN_NONE;
+}
+
+/* sum_cells(zigzagged, bytes of each, size, out): sums of magnitudes */
+static PyObject *sum_cells(PyObject *self, PyObject *args) {
+    Py_buffer b[2];
+    long long size;
+    int width;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "y*iLw*", &b[0], &width, &size, &b[1])) return NULL;
+    int sound = (width == 2 || width == 4) && size >= 1 && size <= 1 << 15 ? 1 : fail("cells of other sizes");
+    int64_t count = sound ? b[0].len / width : 0;
+    if (sound && b[1].len != (count + size - 1) / size * 8) sound = fail("cells of another number");
+    if (sound) {
+        Py_BEGIN_ALLOW_THREADS;
+        if (width == 2)
+            sum_cells16(b[0].buf, count, size, b[1].buf);
+        else
+            sum_cells32(b[0].buf, count, size, b[1].buf);
+        Py_END_ALLOW_THREADS;
+    }
+    release(b, 2);
+    if (!sound) return NULL;
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef methods[] = {
+    {"residual_of", residual_of, METH_VARARGS, NULL},
+    {"sum_cells", sum_cells, METH_VARARGS, NULL},
     {"count_beyond", count_beyond, METH_VARARGS, NULL},
     {"nearest_symbols", nearest_symbols, METH_VARARGS, NULL},
     {"put_values", put_values, METH_VARARGS, NULL},

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from aecodec.compiled.residual import cell_sums
 from aecodec.packing.groups import GroupedSymbols, encode_groups
 from aecodec.packing.plan import GAPS, NEARLY_TYPICAL, TYPICAL, is_geometric
 from aecodec.packing.scale import INDICES, magnitude, scale_index
@@ -137,11 +138,16 @@ def decode_latents(cursor: Cursor, grid: tuple[int, int, int, int], bands: Bands
 def cell_indices(residual: np.ndarray, size: int) -> np.ndarray:
     """Scale index of each run of `size` values of a 1-D signed residual."""
     cells = magnitude(np.pad(residual, (0, -residual.size % size)).reshape(-1, size))
-    return scale_index(np.maximum(cells.sum(axis=1, dtype=np.int64) * (1.0 / size), _SMALLEST))
+    return _scale_of_sums(cells.sum(axis=1, dtype=np.int64), size)
 
 
-def _group_cells(residual: np.ndarray, size: int, indices: np.ndarray) -> list[list[np.ndarray]]:
-    cells = np.pad(residual, (0, -residual.size % size)).reshape(-1, size)
+def _scale_of_sums(sums: np.ndarray, size: int) -> np.ndarray:
+    return scale_index(np.maximum(sums * (1.0 / size), _SMALLEST))
+
+
+def _group_cells(values: np.ndarray, size: int, indices: np.ndarray) -> list[list[np.ndarray]]:
+    rest = -values.size % size
+    cells = (np.pad(values, (0, rest)) if rest else values).reshape(-1, size)
     order = np.argsort(indices, kind="stable")
     ordered = cells.take(order, axis=0)
     ends = np.cumsum(np.bincount(indices, minlength=INDICES))
@@ -164,11 +170,16 @@ def encode_residual(residual: np.ndarray, size: int, thorough: bool, hasty: bool
 
 def encode_cells(residual: np.ndarray, size: int, thorough: bool) -> bytes:
     """As `encode_residual`, with cells of `size` values in any case."""
+    return encode_zigzagged_cells(zigzag(residual), size, thorough)
+
+
+def encode_zigzagged_cells(unsigned: np.ndarray, size: int, thorough: bool) -> bytes:
+    """The same of a residual that is zigzagged already."""
     out = bytearray()
     put_varint(out, CELL_SIZES.index(size))
-    indices = cell_indices(residual, size)
+    indices = _scale_of_sums(cell_sums(unsigned, size), size)
     out += encode_stream(zigzag(side_information(indices)), signed=True, thorough=thorough)
-    out += encode_groups(_group_cells(residual, size, indices), thorough)
+    out += encode_groups(_group_cells(unsigned, size, indices), thorough)
     return bytes(out)
 
 

@@ -43,10 +43,11 @@ def histogram_bits(counts: np.ndarray) -> np.ndarray:
 
 
 def encode_groups(groups: Sequence[list[np.ndarray]], thorough: bool, workers: Workers = ALONE) -> bytes:
-    """`groups[i]`: signed arrays (1-D, up to 32 bits) of the symbols with scale index i, in coding order."""
+    """`groups[i]`: arrays (1-D, up to 32 bits, signed or zigzagged) of the symbols with scale index i, in coding order."""
 
     def join(parts: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        symbols = zigzag(np.concatenate(parts) if len(parts) > 1 else parts[0]) if parts else np.zeros(0, np.uint32)
+        together = (np.concatenate(parts) if len(parts) > 1 else parts[0]) if parts else np.zeros(0, np.uint32)
+        symbols = zigzag(together) if together.dtype.kind == "i" else together
         return symbols, histogram(symbols)
 
     joined, histograms = zip(*workers.map(join, groups), strict=True)

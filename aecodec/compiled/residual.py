@@ -1,0 +1,30 @@
+"""Lorenzo residuals on a lattice, and the cells they are packed in, by compiled functions: the bits of fast_lattice.py in numpy."""
+
+import numpy as np
+
+from aecodec.compiled.kernels import kernels
+
+_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+def zigzagged_residual(
+    planes: np.ndarray, inverses: np.ndarray, along_rows: bool, along_columns: bool, dtype: np.dtype
+) -> np.ndarray | None:
+    """Residual of float `planes` (planes, rows, columns) on lattices of these inverse steps, one or one for each plane,
+    as unsigned integers of the width of `dtype`, int16 or int32, which holds it; None if numpy has to find it."""
+    if kernels is None or planes.dtype not in _FLOATS or not planes.size or inverses.size not in (1, len(planes)):
+        return None
+    residual = np.empty(planes.shape, f"u{dtype.itemsize}")
+    values = np.ascontiguousarray(planes)
+    kernels.residual_of(values, np.ascontiguousarray(inverses, np.float64), residual, planes.shape, along_rows, along_columns)
+    return residual
+
+
+def cell_sums(zigzagged: np.ndarray, size: int) -> np.ndarray:
+    """Sums of the magnitudes of each `size` of 1-D zigzagged numbers, int64; the last ones are counted as if zeros followed."""
+    if kernels is not None and zigzagged.itemsize in (2, 4):
+        sums = np.empty(-(-zigzagged.size // size), np.int64)
+        kernels.sum_cells(zigzagged, zigzagged.itemsize, size, sums)
+        return sums
+    cells = np.pad(zigzagged, (0, -zigzagged.size % size)).reshape(-1, size).astype(np.int64)
+    return ((cells + 1) >> 1).sum(axis=1)
