@@ -39,8 +39,8 @@ def lattice_steps(errors: np.ndarray, peaks: np.ndarray, dtype: np.dtype) -> np.
 
 def peaks(values: np.ndarray) -> np.ndarray:
     """Largest magnitude of each channel of (steps, channels, rows, columns), float64."""
-    low, high = values.min(axis=(0, 2, 3)), values.max(axis=(0, 2, 3))
-    return np.maximum(np.abs(low.astype(np.float64)), np.abs(high.astype(np.float64)))
+    low, high = compiled.channel_ranges(values)
+    return np.maximum(np.abs(low), np.abs(high))
 
 
 def to_lattice(array: np.ndarray, steps: np.ndarray, base: np.ndarray | None = None) -> np.ndarray | None:

@@ -38,7 +38,7 @@ class Effort:
     @property
     def chunk_values(self) -> int:
         """About how many values a chunk has; without latents less, since one layout then serves all its residual."""
-        return 1 << 21 if self.latents else 1 << 20
+        return 1 << 21
 
     def for_size(self, values: int) -> "Effort":
         """The effort for a chunk of so many values: of a message little is tried, since trying takes longer than coding."""
@@ -57,7 +57,7 @@ _IN_PLANE = (0, COLUMNS_AXIS, ROWS_AXIS | COLUMNS_AXIS, STEPS_AXIS)  # what fast
 _NORMAL = Effort((0.8, 1.1, 1.6, 2.8), PREDICTORS, CELL_SIZES, 1 << 16, 3, False)
 _FINE = (0.7, 0.85, 1.0, 1.2, 1.4, 1.7, 2.0, 2.4, 2.8, 3.4, 4.0)
 LEVELS = {
-    1: Effort((), _IN_PLANE, (0,), 1 << 13, 1, False, False),
+    1: Effort((), _IN_PLANE, (0, 64, 256), 1 << 13, 1, False, False),
     2: Effort((), _IN_PLANE, (0, 64), 1 << 15, 1, False, False),
     3: Effort((1.0, 2.0), PREDICTORS, (0, 64), 1 << 16, 3, False, False),
     4: Effort((1.0, 1.4, 2.0), PREDICTORS, (0, 64), 1 << 17, 3, False),

@@ -8,30 +8,34 @@ import numpy as np
 from aecodec.canonical import fill_missing
 from aecodec.codec.effort import Effort
 from aecodec.codec.sections import encode_classes, encode_steps, non_finite_classes
+from aecodec.compiled.values import channel_ranges
 from aecodec.fast_lattice import SafeLattice, predicted_residual, safe_lattice
 from aecodec.lorenzo import as_planes
-from aecodec.packing.contexts import encode_whole, encode_zigzagged_cells
+from aecodec.packing.contexts import encode_whole, encode_zigzagged_cells, spread_part
 from aecodec.packing.estimate import residual_bits
 from aecodec.packing.stream import unzigzag
 from aecodec.packing.varint import put_section
 
 CLASSES, PER_CHANNEL = 2, 16
+_SPARSE = 2.0  # bits a value
+_PART = 1 << 15  # values
+_LONGER = 4  # times: trees of the scales that cells have take the more of a piece the shorter it is
 
 
 def encode_fast(array: np.ndarray, errors: np.ndarray, effort: Effort) -> bytes | None:
     """Canonical `array` -> body; None where the bound cannot be proven. `errors`: largest absolute error of each channel."""
     values, classes = array, None
-    low, high = _range(values)
+    low, high = channel_ranges(values)
     if not (np.isfinite(low).all() and np.isfinite(high).all()):
         classes = non_finite_classes(array)
         values = fill_missing(array)
-        low, high = _range(values)
+        low, high = channel_ranges(values)
     lattice = safe_lattice(errors, low, high, array.dtype)
     if lattice is None:
         return None
-    mask, cell = _choose(values, lattice, effort)
+    mask, cell, bits = _choose(values, lattice, effort)
     unsigned = predicted_residual(values, lattice, mask, zigzagged=True)
-    if cell:
+    if cell and not (bits < _SPARSE and _better_whole(unsigned, cell)):
         section = encode_zigzagged_cells(unsigned, cell, effort.thorough)
     else:
         section = encode_whole(unsigned, effort.thorough, hasty=True)
@@ -46,20 +50,28 @@ def encode_fast(array: np.ndarray, errors: np.ndarray, effort: Effort) -> bytes 
     return bytes(body)
 
 
-def _range(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Smallest and largest value of each channel, float64; NaN where a channel has one."""
-    return values.min(axis=(0, 2, 3)).astype(np.float64), values.max(axis=(0, 2, 3)).astype(np.float64)
+def _better_whole(unsigned: np.ndarray, cell: int) -> bool:
+    """Whether a part is smaller without cells: no estimate foresees repeats and regions of zeros."""
+    part = spread_part(unsigned, _PART)
+    return len(encode_whole(part, False, hasty=True)) <= len(encode_zigzagged_cells(part, cell, False))
 
 
-def _choose(values: np.ndarray, lattice: SafeLattice, effort: Effort) -> tuple[int, int]:
-    """Lorenzo axes and cell size that make a piece from the middle smallest."""
+def _choose(values: np.ndarray, lattice: SafeLattice, effort: Effort) -> tuple[int, int, float]:
+    """Lorenzo axes that make a piece from the middle smallest, the cell size that a longer one is smallest with, and that size,
+    estimated, in bits a value."""
     sizes = values.shape
-    piece = values[_middle(sizes, effort.sample_values)]
+
+    def left(mask: int, length: int) -> np.ndarray:
+        piece = values[_middle(sizes, length)]
+        return unzigzag(predicted_residual(piece, lattice, mask, zigzagged=True)).astype(np.int32)
+
     useful = sum(1 << axis for axis, size in enumerate(sizes) if size > 1)
     masks = sorted({mask & useful for mask in effort.predictors if as_planes(sizes, mask) is not None})
-    residuals = {mask: unzigzag(predicted_residual(piece, lattice, mask, zigzagged=True)).astype(np.int32) for mask in masks}
-    mask = min(masks, key=lambda mask: residual_bits(residuals[mask], effort.cells[0]))
-    return mask, min(effort.cells, key=lambda cell: residual_bits(residuals[mask], cell)) if len(effort.cells) > 1 else 0
+    mask = min(masks, key=lambda mask: residual_bits(left(mask, effort.sample_values), effort.cells[0]))
+    longer = left(mask, _LONGER * effort.sample_values)
+    sizes_by_cell = {cell: residual_bits(longer, cell) for cell in effort.cells}
+    cell = min(effort.cells, key=lambda cell: sizes_by_cell[cell])
+    return mask, cell, sizes_by_cell[cell] / longer.size
 
 
 def _middle(shape: tuple[int, ...], budget: int) -> tuple[slice, ...]:

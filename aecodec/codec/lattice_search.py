@@ -7,6 +7,7 @@ import numpy as np
 from aecodec.codec.effort import Effort
 from aecodec.codec.hidden import LARGEST_POWER, POWERS, Form, Lattice, from_decimals, to_decimals
 from aecodec.codec.hidden_mode import HiddenPlan, plan_on
+from aecodec.packing.stream import odd_stride
 
 _PROBE = 512
 _ON = 0.98  # share of the values that a lattice must hold exactly
@@ -52,7 +53,7 @@ def _joined(parts: list[Lattice | None]) -> Lattice | None:
 
 def _probe(values: np.ndarray) -> np.ndarray:
     flat = values.reshape(-1)
-    stride = max(1, flat.size // (_PROBE * 8))
+    stride = odd_stride(flat.size, _PROBE * 8)
     return flat[::stride]
 
 
@@ -66,7 +67,7 @@ def _decimal(columns: list[np.ndarray]) -> Lattice | None:
 
 def _places(values: np.ndarray) -> int | None:
     """Fewest decimal places that hold the values, if they are coarser than the dtype's own precision."""
-    few = values[:: max(1, values.size // _PROBE)]
+    few = values[:: odd_stride(values.size, _PROBE)]
     with np.errstate(over="ignore", invalid="ignore"):
         for places in range(LARGEST_POWER + 1):
             if np.abs(few).max(initial=0) * POWERS[places] > _LARGEST_INDEX:

@@ -7,6 +7,7 @@
 #include <Python.h>
 
 #include "plane.h"
+#include "digits.h"
 #include "residual.h"
 #include "values.h"
 
@@ -522,7 +523,122 @@ static PyObject *sum_cells(PyObject *self, PyObject *args) {
     Py_RETURN_NONE;
 }
 
+static int check_width(int width) { return width == 1 || width == 2 || width == 4 ? 1 : fail("numbers of another width"); }
+
+#define BY_WIDTH(width, name, values, ...)                                \
+    ((width) == 1   ? name##8((const uint8_t *)(values), __VA_ARGS__)     \
+     : (width) == 2 ? name##16((const uint16_t *)(values), __VA_ARGS__)   \
+                    : name##32((const uint32_t *)(values), __VA_ARGS__))
+
+/* statistics(numbers, bytes of each) -> the largest, and their sum */
+static PyObject *statistics(PyObject *self, PyObject *args) {
+    Py_buffer b;
+    int width;
+    uint32_t most = 0;
+    unsigned long long total = 0;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "y*i", &b, &width)) return NULL;
+    int sound = check_width(width);
+    if (sound) {
+        Py_BEGIN_ALLOW_THREADS;
+        most = BY_WIDTH(width, find_most, b.buf, b.len / width);
+        total = BY_WIDTH(width, add_up, b.buf, b.len / width);
+        Py_END_ALLOW_THREADS;
+    }
+    PyBuffer_Release(&b);
+    return sound ? Py_BuildValue("kK", (unsigned long)most, total) : NULL;
+}
+
+/* pack_joint(numbers, bytes of each, base, digits a byte, out) -> how many are base - 1 or more */
+static PyObject *pack_joint(PyObject *self, PyObject *args) {
+    Py_buffer b[2];
+    int width, base, per_byte;
+    long long escaped = 0;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "y*iiiw*", &b[0], &width, &base, &per_byte, &b[1])) return NULL;
+    int sound = check_width(width);
+    int64_t count = sound ? b[0].len / width : 0, size = b[1].len;
+    if (sound && (base < 2 || base > 256 || per_byte < 1 || per_byte > 8 || size != (count + per_byte - 1) / per_byte))
+        sound = fail("digits of other sizes");
+    if (sound) {
+        Py_BEGIN_ALLOW_THREADS;
+        if (width == 1)
+            pack8(b[0].buf, count, (uint8_t)(base - 1), per_byte, b[1].buf, size);
+        else if (width == 2)
+            pack16(b[0].buf, count, (uint16_t)(base - 1), per_byte, b[1].buf, size);
+        else
+            pack32(b[0].buf, count, (uint32_t)(base - 1), per_byte, b[1].buf, size);
+        escaped = BY_WIDTH(width, count_from, b[0].buf, base - 1, count);
+        Py_END_ALLOW_THREADS;
+    }
+    release(b, 2);
+    return sound ? PyLong_FromLongLong(escaped) : NULL;
+}
+
+/* take_from(numbers, bytes of each, least, out): those from `least` on, less it */
+static PyObject *take_from(PyObject *self, PyObject *args) {
+    Py_buffer b[2];
+    int width;
+    unsigned long least;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "y*ikw*", &b[0], &width, &least, &b[1])) return NULL;
+    int sound = check_width(width);
+    if (sound) {
+        int64_t count = b[0].len / width, room = b[1].len / width;
+        Py_BEGIN_ALLOW_THREADS;
+        if (width == 1)
+            take_from8(b[0].buf, (uint8_t)least, b[1].buf, room, count);
+        else if (width == 2)
+            take_from16(b[0].buf, (uint16_t)least, b[1].buf, room, count);
+        else
+            take_from32(b[0].buf, (uint32_t)least, b[1].buf, room, count);
+        Py_END_ALLOW_THREADS;
+    }
+    release(b, 2);
+    if (!sound) return NULL;
+    Py_RETURN_NONE;
+}
+
+/* ranges(values, low, high, (steps, channels, pixels)) */
+static PyObject *ranges(PyObject *self, PyObject *args) {
+    Py_buffer b[3];
+    Shape shape;
+    long long sizes[3];
+    (void)self;
+    if (!PyArg_ParseTuple(args, "y*w*w*(LLL)", &b[0], &b[1], &b[2], &sizes[0], &sizes[1], &sizes[2])) return NULL;
+    shape = (Shape){sizes[0], sizes[1], sizes[2], 0};
+    int sound = check_shape(&shape, b[0].len);
+    if (sound && (b[1].len != shape.channels * 8 || b[2].len != shape.channels * 8)) sound = fail("ranges of another number");
+    if (sound) {
+        Py_BEGIN_ALLOW_THREADS;
+        find_ranges(&shape, b[0].buf, b[1].buf, b[2].buf);
+        Py_END_ALLOW_THREADS;
+    }
+    release(b, 3);
+    if (!sound) return NULL;
+    Py_RETURN_NONE;
+}
+
+/* anchors(words, scatter, limit, places) -> how many there are; the first ones are put into places */
+static PyObject *anchors(PyObject *self, PyObject *args) {
+    Py_buffer b[2];
+    unsigned long scatter, limit;
+    long long count;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "y*kkw*", &b[0], &scatter, &limit, &b[1])) return NULL;
+    Py_BEGIN_ALLOW_THREADS;
+    count = find_anchors(b[0].buf, b[0].len / 4, (uint32_t)scatter, (uint32_t)limit, b[1].buf, b[1].len / 8);
+    Py_END_ALLOW_THREADS;
+    release(b, 2);
+    return PyLong_FromLongLong(count);
+}
+
 static PyMethodDef methods[] = {
+    {"anchors", anchors, METH_VARARGS, NULL},
+    {"ranges", ranges, METH_VARARGS, NULL},
+    {"pack_joint", pack_joint, METH_VARARGS, NULL},
+    {"statistics", statistics, METH_VARARGS, NULL},
+    {"take_from", take_from, METH_VARARGS, NULL},
     {"residual_of", residual_of, METH_VARARGS, NULL},
     {"sum_cells", sum_cells, METH_VARARGS, NULL},
     {"count_beyond", count_beyond, METH_VARARGS, NULL},

@@ -97,6 +97,57 @@ LOOP double add_unindexed(const float *restrict exact, const uint8_t *restrict i
     return total;
 }
 
+/* Smallest and largest of some numbers, NaN left out, joined to those before; whether there is a NaN. */
+#define RANGES(NAME, TYPE)                                                                                     \
+    LOOP int range_##NAME(const TYPE *restrict values, int64_t n, TYPE *low, TYPE *high) {                     \
+        TYPE least = *low, most = *high;                                                                       \
+        int odd = 0;                                                                                           \
+        for (int64_t i = 0; i < n; i++) {                                                                      \
+            least = values[i] < least ? values[i] : least;                                                     \
+            most = values[i] > most ? values[i] : most;                                                        \
+            odd |= values[i] != values[i];                                                                     \
+        }                                                                                                      \
+        *low = least, *high = most;                                                                            \
+        return odd;                                                                                            \
+    }
+
+RANGES(singles, float)
+RANGES(doubles, double)
+
+/* Those of each channel; NaN where a channel has one. */
+static void find_ranges(const Shape *shape, const char *values, double *low, double *high) {
+    int64_t size = shape->pixels * (shape->wide ? 8 : 4);
+    for (int64_t c = 0; c < shape->channels; c++) {
+        float low_single = INFINITY, high_single = -INFINITY;
+        double low_double = INFINITY, high_double = -INFINITY;
+        int odd = 0;
+        for (int64_t t = 0; t < shape->steps; t++) {
+            const char *plane = values + (t * shape->channels + c) * size;
+            odd |= shape->wide ? range_doubles((const double *)plane, shape->pixels, &low_double, &high_double)
+                               : range_singles((const float *)plane, shape->pixels, &low_single, &high_single);
+        }
+        low[c] = odd ? NAN : shape->wide ? low_double : (double)low_single;
+        high[c] = odd ? NAN : shape->wide ? high_double : (double)high_single;
+    }
+}
+
+/* Where words times `scatter` are below `limit`: up to `room` places; returns how many there are. */
+LOOP int64_t find_anchors(const uint32_t *restrict words, int64_t n, uint32_t scatter, uint32_t limit, int64_t *restrict places,
+                          int64_t room) {
+    int64_t count = 0;
+    for (int64_t at = 0; at < n; at += 64) {
+        int64_t end = at + 64 < n ? at + 64 : n;
+        uint32_t least = UINT32_MAX;
+        for (int64_t i = at; i < end; i++) least = words[i] * scatter < least ? words[i] * scatter : least;
+        for (int64_t i = at; least < limit && i < end; i++) {
+            if (words[i] * scatter >= limit) continue;
+            if (count < room) places[count] = i;
+            count++;
+        }
+    }
+    return count;
+}
+
 LOOP int64_t count_singles(const float *restrict a, const float *restrict b, double limit, int64_t n) {
     int64_t count = 0;
     for (int64_t i = 0; i < n; i++) count += !(fabs((double)a[i] - (double)b[i]) <= limit);

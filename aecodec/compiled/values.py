@@ -5,6 +5,7 @@ import numpy as np
 from aecodec.compiled.kernels import kernels
 
 _LEAST_PIXELS = 16  # each channel of each step is a call of its own
+_PIECE = 1 << 16
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
@@ -17,6 +18,29 @@ def put_values(whole: np.ndarray, units: np.ndarray, base: np.ndarray, out: np.n
         return False
     kernels.put_values(np.ascontiguousarray(whole), np.ascontiguousarray(units, np.float64), numbers, out, strides, _sizes(out))
     return True
+
+
+def channel_ranges(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Smallest and largest of each channel of canonical `values`, float64 (channels,); NaN where a channel has one."""
+    if kernels is None or not _served(values) or not values.size:
+        return values.min(axis=(0, 2, 3)).astype(np.float64), values.max(axis=(0, 2, 3)).astype(np.float64)
+    low, high = np.empty(values.shape[1]), np.empty(values.shape[1])
+    kernels.ranges(values, low, high, _sizes(values))
+    return low, high
+
+
+def anchors(words: np.ndarray, scatter: int, limit: int) -> np.ndarray:
+    """Places, rising, where contiguous uint32 `words` times `scatter`, modulo 2**32, are below `limit`; int64."""
+    if kernels is None:
+        pieces = range(0, words.size, _PIECE)
+        found = [start + np.flatnonzero(words[start : start + _PIECE] * np.uint32(scatter) < limit) for start in pieces]
+        return np.concatenate(found) if found else np.zeros(0, np.int64)
+    places = np.empty(2 * (words.size * limit >> 32) + 64, np.int64)
+    count = kernels.anchors(words, scatter, limit, places)
+    if count > places.size:  # far more than of bytes that are not like each other
+        places = np.empty(count, np.int64)
+        kernels.anchors(words, scatter, limit, places)
+    return places[:count]
 
 
 def all_within(array: np.ndarray, restored: np.ndarray, errors: np.ndarray) -> bool:

@@ -13,7 +13,7 @@ from aecodec.compiled.residual import cell_sums
 from aecodec.packing.groups import GroupedSymbols, encode_groups
 from aecodec.packing.plan import GAPS, NEARLY_TYPICAL, TYPICAL, is_geometric
 from aecodec.packing.scale import INDICES, magnitude, scale_index
-from aecodec.packing.stream import decode_stream, encode_repeats, encode_stream, unzigzag, zigzag
+from aecodec.packing.stream import decode_stream, encode_repeats, encode_stream, odd_stride, unzigzag, zigzag
 from aecodec.packing.varint import Cursor, put_varint
 
 Bands = Sequence[tuple[int, float]]  # (end, spread): latents before `end` have this mean magnitude, in latent units
@@ -23,6 +23,7 @@ _PRIOR = 0.5
 _TAIL = 1023
 _REPEATS_LEVEL, _HASTY_REPEATS_LEVEL = 5, 1
 _TRIAL = 1 << 17
+_STRETCHES = 8
 _SAMPLE = 1 << 15
 _MESSAGE = 1 << 12  # values; so few are not worth the time that a plan from their histogram takes
 _SMALLEST = 2.0**-8
@@ -193,22 +194,31 @@ def _encode_stream(unsigned: np.ndarray, thorough: bool, hasty: bool) -> bytes:
 
     Zero regions and repeats, which no estimate foresees, are seen by trying; of a long residual, on a part of it.
     """
-    sample = unsigned[:: max(1, unsigned.size // _SAMPLE)]
+    sample = unsigned[:: odd_stride(unsigned.size, _SAMPLE)]
     counts = np.bincount(np.minimum(sample, _TAIL), minlength=1)
-    if not unsigned.size or is_geometric(counts, signed=True, tolerance=NEARLY_TYPICAL if hasty else TYPICAL):
+    sparse = 2 * int(counts[0]) > sample.size  # and its zeros may lie together, which no histogram tells
+    if not unsigned.size or (not sparse and is_geometric(counts, signed=True, tolerance=NEARLY_TYPICAL if hasty else TYPICAL)):
         return encode_stream(unsigned, signed=True, thorough=thorough, hasty=hasty)
     layouts: list[Callable[[np.ndarray, bool], bytes]] = [
         lambda part, all_nodes: encode_stream(part, signed=True, thorough=all_nodes, hasty=hasty),
         lambda part, _: encode_repeats(part, _HASTY_REPEATS_LEVEL if hasty else _REPEATS_LEVEL),
     ]
-    if 2 * int(counts[0]) > sample.size:
+    if sparse:
         layouts.append(lambda part, all_nodes: encode_stream(part, thorough=all_nodes, hasty=hasty, layout=GAPS))
     trial = _TRIAL // 4 if hasty else _TRIAL
     if thorough or unsigned.size <= 2 * trial:
         return min((layout(unsigned, thorough or unsigned.size > _MESSAGE) for layout in layouts), key=len)
-    middle = (unsigned.size - trial) // 2
-    sizes = [len(layout(unsigned[middle : middle + trial], False)) for layout in layouts]
+    part = spread_part(unsigned, trial)
+    sizes = [len(layout(part, False)) for layout in layouts]
     return layouts[int(np.argmin(sizes))](unsigned, True)
+
+
+def spread_part(values: np.ndarray, length: int) -> np.ndarray:
+    """About `length` of 1-D `values`, in stretches spread over them: one in the middle may be like no other."""
+    if values.size <= length:
+        return values
+    starts = np.linspace(0, values.size - length // _STRETCHES, _STRETCHES).astype(int)
+    return np.concatenate([values[start : start + length // _STRETCHES] for start in starts.tolist()])
 
 
 def decode_residual(cursor: Cursor, count: int) -> np.ndarray:

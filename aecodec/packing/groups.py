@@ -10,12 +10,12 @@ import numpy as np
 
 from aecodec.errors import FormatError
 from aecodec.packing.scale import INDICES
-from aecodec.packing.stream import decode_stream, encode_stream, unzigzag, zigzag
+from aecodec.packing.stream import decode_stream, encode_stream, odd_stride, unzigzag, zigzag
 from aecodec.packing.varint import Cursor, put_varint
 from aecodec.workers import ALONE, Workers
 
 _BINS = 256
-_SAMPLE = 1 << 15
+_SAMPLE = 1 << 13
 _STREAM_BITS = 140.0
 _SYMBOL_BITS = 4.0
 _JOIN_BITS = 16.0  # what two streams take for being two
@@ -24,7 +24,7 @@ _WITHIN = np.concatenate([np.zeros(_BINS), np.arange(_BINS, _BINS + 32) - (_BINS
 
 def histogram(zigzagged: np.ndarray) -> np.ndarray:
     """Counts of the values, those from 255 on by octave, so that any scale fits in a short vector; of many, from a sample."""
-    stride = max(1, zigzagged.size // _SAMPLE)
+    stride = odd_stride(zigzagged.size, _SAMPLE)
     zigzagged = zigzagged[::stride]
     counts = np.bincount(np.minimum(zigzagged, _BINS - 1), minlength=_BINS + 32).astype(np.float64)
     if counts[_BINS - 1]:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from aecodec.compiled.values import anchors
 from aecodec.errors import FormatError
 from aecodec.packing import zstd
 from aecodec.packing.varint import Cursor
@@ -12,8 +13,7 @@ _FAR = 0.06
 _LIKELY, _ALIKE, _PART, _FAST_LEVEL = 0.85, 0.95, 1 << 18, 6
 _LONG = 1 << 19  # bytes from which on an array is judged by samples
 _WINDOW, _WINDOWS, _SHARE = 1 << 14, 8, 64  # bytes of a window, how many at the least, the share of the bytes in them
-_PIECE = 1 << 16
-_SCATTER, _ANCHORS = np.uint32(0x9E3779B1), np.uint32(1 << 20)  # one word in 4096 becomes an anchor
+_SCATTER, _ANCHORS = 0x9E3779B1, 1 << 20  # one word in 4096 becomes an anchor
 _REPEATED = 1 / 16
 PLAIN, SHUFFLED, DIFFERENCED, STORED = range(4)
 
@@ -64,10 +64,7 @@ def _small_by_windows(size: int, data: np.ndarray) -> bool:
 def _repeats(data: np.ndarray) -> bool:
     """True unless nearly all anchors, places chosen by what stands there, are followed by bytes that no other one is."""
     words = data[: data.size // 8 * 8].view("<u4")
-    found = [
-        start + np.flatnonzero(words[start : start + _PIECE] * _SCATTER < _ANCHORS) for start in range(0, words.size - 1, _PIECE)
-    ]
-    where = np.concatenate(found)
+    where = anchors(words, _SCATTER, _ANCHORS)
     where = where[where < words.size - 1]
     if not words.size >> 14 < where.size < words.size >> 7:
         return True

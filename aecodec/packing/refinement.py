@@ -3,7 +3,7 @@
 import numpy as np
 
 from aecodec.packing.digits import pack_digits, packed_size, unpack_digits
-from aecodec.packing.stream import _leaf, _put_frame
+from aecodec.packing.stream import _leaf, _put_frame, odd_stride
 from aecodec.packing.varint import Cursor, put_varint
 
 _SAMPLE = 1 << 14
@@ -85,7 +85,7 @@ def _digits(cursor: Cursor, bits: int, count: int) -> np.ndarray:
 
 def _put_plane(out: bytearray, data: np.ndarray) -> None:
     """A leaf, stored as it is where a sample of it looks random."""
-    sample = data[:: max(1, data.size // _SAMPLE)]
+    sample = data[:: odd_stride(data.size, _SAMPLE)]
     counts = np.bincount(sample, minlength=1).astype(np.float64)
     p = counts[counts > 0] / max(1, sample.size)
     if data.size and -float((p * np.log2(p)).sum()) > min(_RANDOM_BITS, np.log2(sample.size) - 0.1 - 180 / sample.size):

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from aecodec.compiled.streams import joint_digits, largest_and_sum
 from aecodec.errors import FormatError
 from aecodec.packing import zstd
 from aecodec.packing.digits import pack_digits, packed_size, unpack_digits
@@ -37,6 +38,11 @@ def unzigzag(values: np.ndarray) -> np.ndarray:
     np.negative(sign, out=sign)
     np.bitwise_xor(sign, (values >> 1).view(signed), out=sign)
     return sign
+
+
+def odd_stride(size: int, wanted: int) -> int:
+    """How far apart about `wanted` of so many values are: odd, or of rows of 512 values only some columns would be seen."""
+    return max(1, size // wanted) | 1
 
 
 def encode_stream(
@@ -75,16 +81,16 @@ def decode_stream(cursor: Cursor, count: int) -> np.ndarray:
 
 
 def _encode(out: bytearray, values: np.ndarray, signed: bool, effort: _Effort, depth: int, layout: int | None = None) -> None:
-    maximum = int(values.max()) if values.size else 0
-    values = _narrow(values, maximum)
-    op = _plan(values, maximum, signed, effort) if depth < MAX_DEPTH - 4 else (BYTES if maximum < 256 else 7)
+    values = np.ascontiguousarray(values)
+    maximum, total = largest_and_sum(values)
+    op = _plan(values, maximum, total, signed, effort) if depth < MAX_DEPTH - 4 else (BYTES if maximum < 256 else 7)
     op = layout if layout is not None and maximum else op
     if op == GAPS:
         _encode_gaps(out, values, effort, depth)
         return
     out.append(op)
     if op == BYTES:
-        _put_leaf(out, values)
+        _put_leaf(out, _narrow(values, maximum))
     elif op in LOW_BITS:
         bits = LOW_BITS[op]
         low = values.astype(np.uint8)
@@ -94,11 +100,9 @@ def _encode(out: bytearray, values: np.ndarray, signed: bool, effort: _Effort, d
         _encode(out, values >> bits, False, effort, depth + 1)
     elif op >= JOINT_FIRST:
         base, per_byte = JOINT[op - JOINT_FIRST]
-        digits = np.minimum(values, base - 1).astype(np.uint8, copy=False)
-        _put_leaf(out, pack_digits(digits, base, per_byte))
+        packed, escaped = joint_digits(values, base, per_byte)
+        _put_leaf(out, packed)
         if maximum >= base - 1:
-            escaped = values.compress(digits == base - 1)
-            escaped -= values.dtype.type(base - 1)
             _encode(out, escaped, False, effort, depth + 1)
 
 
@@ -116,22 +120,17 @@ def _encode_gaps(out: bytearray, values: np.ndarray, effort: _Effort, depth: int
     _encode(out, others, False, effort, depth + 1)
 
 
-def _plan(values: np.ndarray, maximum: int, signed: bool, effort: _Effort) -> int:
+def _plan(values: np.ndarray, maximum: int, total: int, signed: bool, effort: _Effort) -> int:
     if maximum == 0:
         return CONSTANT
     if effort.thorough and maximum < 4096 and values.size >= 256:
-        stride = max(1, values.size // _SAMPLE)
+        stride = odd_stride(values.size, _SAMPLE)
         sampled = values[::stride]
         histogram = np.bincount(sampled, minlength=maximum + 1).astype(np.float64)
         if histogram[-1] == 0:
             histogram[-1] = 0.5 / stride
         return plan_for_histogram(histogram, values.size, HASTY if effort.hasty else THRIFTY)
-    return plan_for_mean(_sum(values, maximum) / values.size, maximum, values.size, signed, effort.hasty)
-
-
-def _sum(values: np.ndarray, maximum: int) -> int:
-    """Sum of unsigned integers, in the narrowest type that surely holds it, which is fastest."""
-    return int(np.add.reduce(values, dtype=np.uint32 if maximum * values.size < 2**32 else np.uint64))
+    return plan_for_mean(total / values.size, maximum, values.size, signed, effort.hasty)
 
 
 def _decode(cursor: Cursor, count: int, depth: int) -> np.ndarray:
