@@ -31,6 +31,7 @@ class Request:
     keep: float | None
     window: int
     smoothing: str
+    drift: bool
     threshold: str
     normal: str | None
     normal_steps: int | None
@@ -67,7 +68,7 @@ def find(
 
 def _scored(name: str, model: str | None, request: Request, source: Source, settings: tuple[str, Trust]) -> Scores:
     loaded = task_model(model, *settings)
-    kept = {"keep": request.keep, "window": request.window, "smoothing": request.smoothing}
+    kept = {"keep": request.keep, "window": request.window, "smoothing": request.smoothing, "drift": request.drift}
     with ExitStack() as stack:
         data, axes = stack.enter_context(task_data(name, source, loaded, *settings))
         detector = AnomalyDetector(loaded, request.score, axes, per=request.per, **kept)  # type: ignore[arg-type]  # it checks
@@ -82,7 +83,7 @@ def _scored(name: str, model: str | None, request: Request, source: Source, sett
             detector.threshold = Threshold(numbers["value"], "given")
         else:
             detector.calibrate(normal, method, **numbers)
-        return detector.score(data)
+        return detector.score(data, detector.normal_steps if request.normal is not None else 0)
 
 
 def _stored(name: str, request: Request, settings: tuple[str, Trust]) -> Scores:

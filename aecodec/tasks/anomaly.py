@@ -34,6 +34,8 @@ class AnomalyDetector:
         window: steps over which scores are smoothed; 1 leaves them as they are.
         smoothing: "mean" around each step, or "least": the least of the means of all windows that hold the step, so that it is
             anomalous only if all of them are (as in SKAB's convolutional autoencoder).
+        drift: reconstruction's spreads grow with the distance from the normal data as fast as their levels wander: for a series
+            that goes on from them. `start` is then the number of steps from the first that `fit` saw to the first scored.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class AnomalyDetector:
         keep: float | int | None = None,
         window: int = 1,
         smoothing: str = "mean",
+        drift: bool = False,
     ) -> None:
         checks = {
             f"score={score!r} is unknown; use {', '.join(KINDS)}": score in KINDS,
@@ -53,21 +56,25 @@ class AnomalyDetector:
             f"window={window} must be 1 or more": window >= 1,
             f"smoothing={smoothing!r} is unknown; use {', '.join(METHODS)}": smoothing in METHODS,
             "window= smooths scores of steps; use per='step'": window == 1 or per != "tile",
+            f"drift=True is of errors of steps; use score='reconstruction' and per='step', not {score!r} and {per!r}": not drift
+            or (score == "reconstruction" and per != "tile"),
         }
         for rule, holds in checks.items():
             if not holds:
                 raise UsageError(rule)
         self.model, self.kind, self.axes = model, score, axes
         self.per = "tile" if per == "tile" else "step"
-        self.keep, self.window, self.smoothing = keep, window, smoothing
+        self.keep, self.window, self.smoothing, self.drift = keep, window, smoothing, drift
         self.threshold: Threshold | None = None
+        self.normal_steps = 0
         self._scorer: Scorer | None = None
 
     def fit(self, normal: Any, *, calibrate: bool = True) -> "AnomalyDetector":
         """Learn the spreads of `normal` data (an array, a path of an .aecz file or a Reader) and, by a quantile, a threshold."""
         pieces = self._pieces(normal)
         space = LatentSpace(self.model, pieces.spec.channels)
-        self._scorer = Scorer(self.model, self.kind, Normal(space, self.keep).fit(pieces))
+        self.normal_steps = pieces.spec.canonical_shape[0]
+        self._scorer = Scorer(self.model, self.kind, Normal(space, self.keep, self.drift).fit(pieces))
         if calibrate:
             self.calibrate(normal)
         return self
@@ -81,38 +88,39 @@ class AnomalyDetector:
         factor: float = 1.0,
         risk: float = 1e-4,
         tail: float = 0.98,
+        start: int = 0,
     ) -> Threshold:
         """Set the threshold by scores of normal data, best of others than `fit` saw: "quantile" (times `factor`) or "pot"."""
         if method not in ("quantile", "pot"):
             raise UsageError(f"method={method!r} is unknown; use 'quantile', or 'pot' for an extreme-value tail")
-        scores = self.score(normal).scores
+        scores = self.score(normal, start).scores
         found = quantile_threshold(scores, quantile, factor) if method == "quantile" else pot_threshold(scores, risk, tail)
         self.threshold = found
         return found
 
-    def score(self, data: Any) -> Scores:
+    def score(self, data: Any, start: int = 0) -> Scores:
         """Scores of `data`, in the order of its steps."""
-        parts = list(self.score_pieces(data))
+        parts = list(self.score_pieces(data, start))
         energy, worst, shares = (np.concatenate(column) for column in zip(*parts, strict=True))
         if self.per == "step":
             energy = smooth(energy, self.window, self.smoothing)
         about = {"model": self.model.id, "window": self.window, "kept_latents": self._fitted.normal.kept}
         return Scores(energy, worst, shares, self.kind, self.per, self.threshold, about)
 
-    def score_pieces(self, data: Any) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    def score_pieces(self, data: Any, start: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """(scores, worst channels, their shares) of one piece after the other, not smoothed."""
         pieces = self._pieces(data)
         self._fitted  # noqa: B018  # say what is missing before anything is read
         for piece in pieces:
-            yield self._summary(piece, pieces)
+            yield self._summary(piece, pieces, start)
 
-    def attributions(self, data: Any) -> Iterator[np.ndarray]:
+    def attributions(self, data: Any, start: int = 0) -> Iterator[np.ndarray]:
         """Each channel's energy, float64 (steps, channels), of one piece after the other."""
         for piece in self._pieces(data):
-            yield self._fitted(piece).mean(axis=(2, 3))
+            yield self._fitted(piece, start).mean(axis=(2, 3))
 
-    def _summary(self, piece: Piece, pieces: Pieces) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        energy = self._fitted(piece)
+    def _summary(self, piece: Piece, pieces: Pieces, start: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        energy = self._fitted(piece, start)
         if self.per == "step":
             each = pieces.spec.steps_per_sample
             energy = energy.mean(axis=(2, 3)).reshape(-1, each, energy.shape[1]).mean(axis=1)
