@@ -31,7 +31,6 @@ class Request:
     keep: float | None
     window: int
     smoothing: str
-    drift: bool
     threshold: str
     normal: str | None
     normal_steps: int | None
@@ -68,7 +67,7 @@ def find(
 
 def _scored(name: str, model: str | None, request: Request, source: Source, settings: tuple[str, Trust]) -> Scores:
     loaded = task_model(model, *settings)
-    kept = {"keep": request.keep, "window": request.window, "smoothing": request.smoothing, "drift": request.drift}
+    kept = {"keep": request.keep, "window": request.window, "smoothing": request.smoothing}
     with ExitStack() as stack:
         data, axes = stack.enter_context(task_data(name, source, loaded, *settings))
         detector = AnomalyDetector(loaded, request.score, axes, per=request.per, **kept)  # type: ignore[arg-type]  # it checks
@@ -83,7 +82,7 @@ def _scored(name: str, model: str | None, request: Request, source: Source, sett
             detector.threshold = Threshold(numbers["value"], "given")
         else:
             detector.calibrate(normal, method, **numbers)
-        return detector.score(data, detector.normal_steps if request.normal is not None else 0)
+        return detector.score(data)
 
 
 def _stored(name: str, request: Request, settings: tuple[str, Trust]) -> Scores:

@@ -9,7 +9,7 @@ from aecodec.codec.model import Model
 from aecodec.errors import UsageError
 from aecodec.tasks.latent_space import LatentSpace
 from aecodec.tasks.normal import Normal
-from aecodec.tasks.pieces import Piece, Pieces
+from aecodec.tasks.pieces import Piece, Pieces, checked, step_pieces
 from aecodec.tasks.results import Scores
 from aecodec.tasks.scoring import KINDS, Scorer
 from aecodec.tasks.smoothing import METHODS, smooth
@@ -34,8 +34,6 @@ class AnomalyDetector:
         window: steps over which scores are smoothed; 1 leaves them as they are.
         smoothing: "mean" around each step, or "least": the least of the means of all windows that hold the step, so that it is
             anomalous only if all of them are (as in SKAB's convolutional autoencoder).
-        drift: reconstruction's spreads grow with the distance from the normal data as fast as their levels wander: for a series
-            that goes on from them. `start` is then the number of steps from the first that `fit` saw to the first scored.
     """
 
     def __init__(
@@ -48,7 +46,6 @@ class AnomalyDetector:
         keep: float | int | None = None,
         window: int = 1,
         smoothing: str = "mean",
-        drift: bool = False,
     ) -> None:
         checks = {
             f"score={score!r} is unknown; use {', '.join(KINDS)}": score in KINDS,
@@ -56,25 +53,21 @@ class AnomalyDetector:
             f"window={window} must be 1 or more": window >= 1,
             f"smoothing={smoothing!r} is unknown; use {', '.join(METHODS)}": smoothing in METHODS,
             "window= smooths scores of steps; use per='step'": window == 1 or per != "tile",
-            f"drift=True is of errors of steps; use score='reconstruction' and per='step', not {score!r} and {per!r}": not drift
-            or (score == "reconstruction" and per != "tile"),
         }
         for rule, holds in checks.items():
             if not holds:
                 raise UsageError(rule)
         self.model, self.kind, self.axes = model, score, axes
         self.per = "tile" if per == "tile" else "step"
-        self.keep, self.window, self.smoothing, self.drift = keep, window, smoothing, drift
+        self.keep, self.window, self.smoothing = keep, window, smoothing
         self.threshold: Threshold | None = None
-        self.normal_steps = 0
         self._scorer: Scorer | None = None
 
     def fit(self, normal: Any, *, calibrate: bool = True) -> "AnomalyDetector":
         """Learn the spreads of `normal` data (an array, a path of an .aecz file or a Reader) and, by a quantile, a threshold."""
         pieces = self._pieces(normal)
         space = LatentSpace(self.model, pieces.spec.channels)
-        self.normal_steps = pieces.spec.canonical_shape[0]
-        self._scorer = Scorer(self.model, self.kind, Normal(space, self.keep, self.drift).fit(pieces))
+        self._scorer = Scorer(self.model, self.kind, Normal(space, self.keep).fit(pieces))
         if calibrate:
             self.calibrate(normal)
         return self
@@ -88,39 +81,38 @@ class AnomalyDetector:
         factor: float = 1.0,
         risk: float = 1e-4,
         tail: float = 0.98,
-        start: int = 0,
     ) -> Threshold:
         """Set the threshold by scores of normal data, best of others than `fit` saw: "quantile" (times `factor`) or "pot"."""
         if method not in ("quantile", "pot"):
             raise UsageError(f"method={method!r} is unknown; use 'quantile', or 'pot' for an extreme-value tail")
-        scores = self.score(normal, start).scores
+        scores = self.score(normal).scores
         found = quantile_threshold(scores, quantile, factor) if method == "quantile" else pot_threshold(scores, risk, tail)
         self.threshold = found
         return found
 
-    def score(self, data: Any, start: int = 0) -> Scores:
+    def score(self, data: Any) -> Scores:
         """Scores of `data`, in the order of its steps."""
-        parts = list(self.score_pieces(data, start))
+        parts = list(self.score_pieces(data))
         energy, worst, shares = (np.concatenate(column) for column in zip(*parts, strict=True))
         if self.per == "step":
             energy = smooth(energy, self.window, self.smoothing)
         about = {"model": self.model.id, "window": self.window, "kept_latents": self._fitted.normal.kept}
         return Scores(energy, worst, shares, self.kind, self.per, self.threshold, about)
 
-    def score_pieces(self, data: Any, start: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    def score_pieces(self, data: Any) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """(scores, worst channels, their shares) of one piece after the other, not smoothed."""
         pieces = self._pieces(data)
         self._fitted  # noqa: B018  # say what is missing before anything is read
         for piece in pieces:
-            yield self._summary(piece, pieces, start)
+            yield self._summary(piece, pieces)
 
-    def attributions(self, data: Any, start: int = 0) -> Iterator[np.ndarray]:
+    def attributions(self, data: Any) -> Iterator[np.ndarray]:
         """Each channel's energy, float64 (steps, channels), of one piece after the other."""
         for piece in self._pieces(data):
-            yield self._fitted(piece, start).mean(axis=(2, 3))
+            yield self._fitted(piece).mean(axis=(2, 3))
 
-    def _summary(self, piece: Piece, pieces: Pieces, start: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        energy = self._fitted(piece, start)
+    def _summary(self, piece: Piece, pieces: Pieces) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        energy = self._fitted(piece)
         if self.per == "step":
             each = pieces.spec.steps_per_sample
             energy = energy.mean(axis=(2, 3)).reshape(-1, each, energy.shape[1]).mean(axis=1)
@@ -139,15 +131,9 @@ class AnomalyDetector:
         return self._scorer
 
     def _pieces(self, data: Any) -> Pieces:
-        pieces = Pieces(data, self.model, self.axes)
-        if self.per == "step" and pieces.axis != 0:
-            raise UsageError(
-                f"an array with axes {pieces.spec.axes.letters!r} has no steps to be scored one by one; use per='tile', or name "
-                "its first axis t"
-            )
-        if 0 in pieces.spec.shape:
-            raise UsageError(f"an array of shape {pieces.spec.shape} has nothing to score")
-        return pieces
+        if self.per == "step":
+            return step_pieces(data, self.model, self.axes)
+        return checked(Pieces(data, self.model, self.axes))
 
 
 def top_channels(energy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,11 +1,12 @@
 """What normal data look like to a model: latents' mean and principal axes, and how well channels are reconstructed."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from aecodec.errors import ModelError, UsageError
-from aecodec.tasks.drift import Drift
 from aecodec.tasks.latent_space import LatentSpace
-from aecodec.tasks.pieces import Piece, Pieces
+from aecodec.tasks.pieces import Piece
 from aecodec.tasks.place_means import block_means
 
 _WIDEST = 2048  # of vectors whose covariance is found
@@ -20,18 +21,18 @@ class Normal:
     covariance shrunk towards a multiple of the identity (Ledoit and Wolf 2004) where there are few
     places for so many latents. `kept`: how many axes reconstruct.
     `spread` (channels,): root mean square of what these leave, in the data's units. `usual_influence` (channels,): the mean of
-    `influence`. `drifts`: whether it is also found how their levels drift.
+    `influence`.
     """
 
-    def __init__(self, space: LatentSpace, keep: float | int | None, drifts: bool = False) -> None:
+    def __init__(self, space: LatentSpace, keep: float | int | None) -> None:
         if space.width > _WIDEST:
             raise ModelError(
                 f"the model has {space.width} latents a place, at most {_WIDEST} can be whitened; use a model of fewer latents or "
                 f'smaller tiles, or score="rate" on a compressed file'
             )
-        self.space, self.keep, self.drifts = space, keep, drifts
+        self.space, self.keep = space, keep
 
-    def fit(self, pieces: Pieces) -> "Normal":
+    def fit(self, pieces: Iterable[Piece]) -> "Normal":
         """Two passes over normal data. UsageError if they are too few."""
         width = self.space.width
         count, total, outer, fourth = 0, np.zeros(width), np.zeros((width, width)), 0.0
@@ -51,15 +52,12 @@ class Normal:
         values, vectors = np.linalg.eigh(_shrunk(covariance, count, fourth))
         self.variances, self.axes = values[::-1], np.ascontiguousarray(vectors[:, ::-1])
         self.kept = self._kept(np.maximum((self.axes * (covariance @ self.axes)).sum(axis=0), 0.0))
-        channels = pieces.spec.channels
-        self.drift = Drift(pieces.spec.canonical_shape[0]) if self.drifts else None
+        channels = self.channels_of(pieces)
         squares, influences, values_seen, places = np.zeros(channels), np.zeros(channels), 0, 0
         for piece in pieces:
             y = self.space.encode(piece.x, piece.origin)
             error = piece.x - self.reconstruct(y, piece)
             squares += np.square(error).sum(axis=(0, 2, 3))
-            if self.drift is not None:
-                self.drift.add(piece.start, error)
             values_seen += error.size // error.shape[1]
             influence = self.influence(y, piece)
             influences += influence.sum(axis=(0, 2, 3))
@@ -68,14 +66,12 @@ class Normal:
         spread = np.sqrt(squares / values_seen)
         scale = np.resize(np.array(self.space.model.manifest.scale), spread.shape)
         self.spread = np.maximum(spread, 1e-6 * scale + 1e-300)
-        self._rates = np.zeros(channels) if self.drift is None else self.drift.rates()
         return self
 
-    def spreads(self, start: int, count: int) -> np.ndarray:
-        """`spread` of `count` steps from `start`, wider where levels drift: float64 (count or 1, channels)."""
-        if self.drift is None:
-            return self.spread[None]
-        return np.sqrt(np.square(self.spread) + self.drift.distances(start, count)[:, None] * self._rates)
+    @staticmethod
+    def channels_of(pieces: Iterable[Piece]) -> int:
+        """Channels of the data."""
+        return next(iter(pieces)).x.shape[1]
 
     def _kept(self, variances: np.ndarray) -> int:
         width, keep = self.space.width, self.keep

@@ -4,6 +4,8 @@ Each is about 1 for normal data where it is a distance: "reconstruction" is the 
 units of its normal spread; "latent" the Mahalanobis distance of the latents by the root of their number. "rate" is bits a value.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from aecodec.codec.model import Model
@@ -33,25 +35,29 @@ class Scorer:
         tile = self.model.manifest.tile
         return self.space.latents >= int(np.prod(tile))
 
-    def __call__(self, piece: Piece, start: int = 0) -> np.ndarray:
+    def __call__(self, piece: Piece) -> np.ndarray:
         """float64 (steps, channels, rows, columns): energy of each value's step, channel and tile place.
 
-        Steps are the piece's own; rows and columns those of the tile grid. `start`: steps from the normal data's first to the first of the
-        array that the piece is of.
+        Steps are the piece's own; rows and columns those of the tile grid.
         """
-        if self.kind == "reconstruction":
-            return self._reconstruction(piece, start)
-        return self._latent(piece) if self.kind == "latent" else self._rate(piece)
+        made: dict[str, Callable[[Piece], np.ndarray]] = {
+            "reconstruction": self._reconstruction,
+            "latent": self._latent,
+            "rate": self._rate,
+        }
+        return made[self.kind](piece)
 
     def finish(self, energy: np.ndarray) -> np.ndarray:
         """Scores of mean energies."""
         return energy if self.kind == "rate" else np.sqrt(energy)
 
-    def _reconstruction(self, piece: Piece, start: int) -> np.ndarray:
+    def _whitened(self, piece: Piece) -> np.ndarray:
         y = self.space.encode(piece.x, piece.origin)
         error = piece.x - self.normal.reconstruct(y, piece)
-        whitened = error / self.normal.spreads(start + piece.start, len(piece.x))[:, :, None, None]
-        return block_means(np.square(whitened), self.model.manifest.tile)
+        return np.asarray(error / self.normal.spread.reshape(1, -1, 1, 1))
+
+    def _reconstruction(self, piece: Piece) -> np.ndarray:
+        return block_means(np.square(self._whitened(piece)), self.model.manifest.tile)
 
     def _latent(self, piece: Piece) -> np.ndarray:
         """Mean squared Mahalanobis distance, shared out among channels by reconstruction-based contributions (Alcala and Qin 2009).

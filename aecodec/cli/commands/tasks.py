@@ -32,9 +32,6 @@ def anomalies(
     keep: Annotated[float | None, typer.Option(help="share of the latents' variance that reconstruction keeps")] = None,
     window: Annotated[int, typer.Option(help="steps to smooth scores over")] = 1,
     smoothing: Annotated[str, typer.Option(help="mean, or least: anomalous only where all windows are")] = "mean",
-    drift: Annotated[
-        bool, typer.Option("--drift", help="levels wander: DATA goes on from where the normal data (or first steps) end")
-    ] = False,
     penalty: Annotated[float, typer.Option(help="of a changepoint: more gives fewer")] = 10.0,
     output: Annotated[str | None, typer.Option("-o", "--output", help=".csv for all scores, .json for the summary")] = None,
     plot: Annotated[str | None, typer.Option(help="picture to draw (.png, .svg, .pdf); needs aecodec[tasks]")] = None,
@@ -54,7 +51,7 @@ def anomalies(
 
     trust = parse_trust(no_embedded_model, max_memory)
     source = (dtype, shape, axes)
-    request = Request(score, per, keep, window, smoothing, drift, threshold, normal, normal_steps, penalty)
+    request = Request(score, per, keep, window, smoothing, threshold, normal, normal_steps, penalty)
     find(data, model, request, source, (provider, trust), (output, plot, force, as_json, quiet))
 
 
