@@ -1,8 +1,9 @@
 """SKAB's convolutional autoencoder, made anew in torch from its authors' description (github.com/waico/SKAB, core/Conv_AE.py).
 
-Windows of 60 standardised points; convolutions of 32 and 16 filters over 7 points, each halving the length, and the same backwards,
-with dropout of 0.2; the last layer has one filter, with which all channels are compared. Adam, batches of 32, at most 100 epochs, until
-the last tenth of the windows has not got better for 5 of them. A window's score is the sum over channels of the mean absolute error.
+Windows of 60 standardised points; convolutions of 32 and 16 filters over 7 points, each halving the length, and the same
+backwards, with dropout of 0.2; the last layer has one filter, with which all channels are compared. Adam, batches of 32, at most
+100 epochs, until the last tenth of the windows has not got better for 5 of them. A window's score is the sum over channels of the
+mean absolute error.
 """
 
 import numpy as np

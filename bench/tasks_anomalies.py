@@ -1,9 +1,9 @@
 """SKAB by its authors' protocol: fit on each run's first 400 points, predict the rest, pool all 34 runs.
 
 The rule by which windows' scores become flags, and its constants, are those of the authors' convolutional autoencoder. What scores
-windows is chosen by runs that are made of the anomaly-free recording, with changes put into them: no label is looked at. Changes are
-as large as makes that autoencoder, trained here, miss as many of them as it was published to miss of the real ones. F1 is of
-points; false alarms are a share of normal points, missed alarms of anomalous ones.
+windows is chosen by runs that are made of the anomaly-free recording, with changes put into them: no label is looked at. Changes
+are as large as makes that autoencoder, trained here, miss as many of them as it was published to miss of the real ones. F1 is
+of points; false alarms are a share of normal points, missed alarms of anomalous ones.
 """
 
 import itertools
@@ -13,10 +13,10 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from skab_network import WINDOW, SkabNetwork
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
 from sklearn.preprocessing import StandardScaler
-from skab_network import WINDOW, SkabNetwork
 from tasks_rows import Row
 
 import aecodec

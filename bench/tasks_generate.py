@@ -1,8 +1,8 @@
 """Generated Fashion-MNIST, measured by the Frechet distance (Heusel et al. 2017) to the test images, and a grid to look at.
 
-Its features are those of a small classifier that is trained here on the real training images. The ends of the scale: the distance of
-real training images themselves, and that of uniform noise; beside them a normal distribution of pixels, which knows means and covariances
-and nothing else, and reconstructions of the test images, beyond which no sampler of the model's can get.
+Its features are those of a small classifier that is trained here on the real training images. The ends of the scale: the
+distance of real training images themselves, and that of uniform noise; beside them a normal distribution of pixels, which knows
+means and covariances and nothing else, and reconstructions of the test images, which show what the decoder loses.
 """
 
 from collections.abc import Mapping

@@ -48,7 +48,7 @@ def _text(row: Row | None) -> str:
 
 
 def write_csv(rows: list[Row], path: Path) -> None:
-    """The rows, each with the machine and the versions, in place of those of the same sections; others stay, and the order of sections."""
+    """The rows, each with the machine and the versions, in place of those of the same sections; others stay; sorted by section."""
     about = {"date": datetime.date.today().isoformat(), "machine": _machine(), "versions": _versions()}
     kept: list[dict[str, object]] = []
     if path.exists():

@@ -23,7 +23,7 @@ _ROUNDINGS = 1.0  # of the decoder's output: its linear part and its correction 
 
 @dataclass(frozen=True)
 class Part:
-    """`run(source, kinds (n,))` gives what the graph does, within `tolerance` and `slack`; its last `indices` outputs are clipped."""
+    """`run(source, kinds (n,))` gives what the graph does, within `tolerance` and `slack`; its last `indices` are clipped."""
 
     run: Callable[[Tensor, Tensor], Tensor]
     tolerance: float = 0.0

@@ -1,7 +1,7 @@
 """A detector for series: windows in which the level or the spread of a channel, or of a latent, is not as in normal windows.
 
-Scores of single steps do not see a small change that lasts: each step is within the noise. The mean over a window is not, and neither
-is the logarithm of the standard deviation within it; both are measured in standard deviations of normal windows.
+Scores of single steps do not see a small change that lasts: each step is within the noise. The mean over a window is not, and
+neither is the logarithm of the standard deviation within it; both are measured in standard deviations of normal windows.
 """
 
 from typing import Any
@@ -44,7 +44,7 @@ class WindowDetector:
         self._normal: Normal | None = None
 
     def fit(self, normal: Any, *, calibrate: bool = True) -> "WindowDetector":
-        """Learn what windows of `normal` data (an array, an .aecz file's path or a Reader) look like and, by a quantile, a threshold.
+        """Learn what windows of `normal` (an array, an .aecz file's path or a Reader) look like and, by a quantile, a threshold.
 
         UsageError if there are fewer steps than two windows have.
         """
