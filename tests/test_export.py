@@ -304,9 +304,9 @@ def test_a_decoder_may_differ_by_its_two_roundings_and_no_more():
     from export.executors import check_same
 
     expected = np.array([3.0, -400.0])
-    check_same("decoder", expected + [0.99, 0.0], expected, 1e-3, 1.0)
+    check_same("decoder", expected + np.array([0.99, 0.0]), expected, 1e-3, 1.0)
     with pytest.raises(ExportError, match=r"differ by up to 1\.5, values go up to 400, 0\.001 of that and 1 are allowed"):
-        check_same("decoder", expected + [1.5, 0.0], expected, 1e-3, 1.0)
+        check_same("decoder", expected + np.array([1.5, 0.0]), expected, 1e-3, 1.0)
 
 
 def test_a_model_that_lacks_what_was_trained_is_noticed(tiles, fitted):
