@@ -13,10 +13,10 @@ def section(path: Path, begins: str) -> str:
     for method in dict.fromkeys(row["method"] for row in rows):
         cells = {row["figure"]: _cell(row) for row in rows if row["method"] == method}
         lines.append(f"| {method} | {' | '.join(cells.get(figure, '') for figure in figures)} |")
-    return "\n".join(lines)
+    return "\n".join(lines) + "\n"
 
 
 def _cell(row: dict[str, str]) -> str:
-    digits = 3 if row["figure"] == "F1" else 1
+    digits = {"F1": 3, "Frechet distance": 2}.get(row["figure"], 1)
     spread = f" ± {float(row['spread']):.{digits}f}" if row["spread"] else ""
     return f"{float(row['value']):.{digits}f}{spread}"

@@ -16,7 +16,7 @@ from export.errors import ExportError
 from export.executors import BATCHES, check_same, sessions
 from export.graphs import KIND, Graph, graphs_of
 
-_ENCODER = 2e-3  # of the largest latent: the graph keeps its weights in half precision
+_ENCODER = 4e-3  # of the largest latent: the graph keeps its weights in half precision, and rounds what they make
 _DECODER = 1e-3  # of the largest value: torch sums as floats, and does not round, what the graph has in whole numbers
 _ROUNDINGS = 1.0  # of the decoder's output: its linear part and its correction are rounded, by a half at most each
 

@@ -19,8 +19,8 @@ def test_rows_of_a_section_take_the_place_of_its_own_and_tables_are_made_of_them
         [Row("(a) first", "runs", "new", "F1", 0.8554321, 0.01), Row("(a) first", "runs", "new", "false, %", 21.36)],
         path,
     )
-    assert section(path, "(a)") == "| runs | F1 | false, % |\n|---|---|---|\n| new | 0.855 ± 0.010 | 21.4 |"
-    assert section(path, "(b)") == "| set | share |\n|---|---|\n| one | 1.0 |"
+    assert section(path, "(a)") == "| runs | F1 | false, % |\n|---|---|---|\n| new | 0.855 ± 0.010 | 21.4 |\n"
+    assert section(path, "(b)") == "| set | share |\n|---|---|\n| one | 1.0 |\n"
     assert [line.split(",")[0] for line in path.read_text().splitlines()] == ["section", *["(a) first"] * 2, "(b) second"]
 
 
