@@ -8,10 +8,13 @@ from dataclasses import asdict, dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from environment import source_digest
 from rich.console import Console
 from rich.table import Table
 
-PACKAGES = ("aecodec", "numpy", "onnxruntime", "scikit-learn", "scipy", "torch", "matplotlib")
+import aecodec
+
+PACKAGES = ("numpy", "onnxruntime", "scikit-learn", "scipy", "torch", "matplotlib")
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ def _machine() -> str:
 
 
 def _versions() -> str:
-    found = []
+    found = [f"aecodec {aecodec.__version__} of sources {source_digest()}"]
     for name in PACKAGES:
         try:
             found.append(f"{name} {version(name)}")
