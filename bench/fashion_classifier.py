@@ -2,7 +2,6 @@
 
 import numpy as np
 import torch
-from scipy.linalg import sqrtm
 from torch import nn
 
 _EPOCHS, _BATCH, _RATE = 3, 128, 2e-3
@@ -49,8 +48,10 @@ class Classifier:
         """Frechet distance of features `expected` and those of images, as if both were normally distributed."""
         found = self.features(images)
         a, b = np.cov(expected, rowvar=False), np.cov(found, rowvar=False)
-        root = np.real(sqrtm(a @ b))
-        return float(np.square(expected.mean(0) - found.mean(0)).sum() + np.trace(a + b - 2.0 * root))
+        values, vectors = np.linalg.eigh(a)
+        root = vectors * np.sqrt(np.maximum(values, 0.0)) @ vectors.T
+        both = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ b @ root), 0.0)).sum()  # the trace of (a b) ** 0.5, also if singular
+        return float(np.square(expected.mean(0) - found.mean(0)).sum() + np.trace(a + b) - 2.0 * both)
 
 
 def _units(images: np.ndarray) -> torch.Tensor:

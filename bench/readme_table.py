@@ -11,6 +11,7 @@ from pathlib import Path
 
 from image_tables import images
 from tables import Rows, gains, lossless, networks, nrmse, packing, parsed, ratio, rows_of, shipped, speed
+from tasks_readme import section
 
 ROOT = Path(__file__).parent.parent
 PAGES = (ROOT / "README.md", ROOT / "bench" / "README.md")
@@ -25,6 +26,9 @@ TABLES: dict[str, tuple[str, Callable[[Path], str]]] = {
     "images": ("images.csv", images),
     "networks": ("networks.csv", networks),
     "shipped": ("shipped.csv", shipped),
+    "anomalies": ("tasks.csv", lambda path: section(path, "(a)")),
+    "features": ("tasks.csv", lambda path: section(path, "(b)")),
+    "generation": ("tasks.csv", lambda path: section(path, "(d)")),
 }
 
 

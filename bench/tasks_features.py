@@ -4,7 +4,7 @@ Models are fitted on the training images without labels. Whether inputs of the r
 training images alone, the last 5,000 held out: one common scale is best for both, and is what both get.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ _SET, _SECTION = "Fashion-MNIST, 30,000 + 10,000", "(b) features: accuracy, %"
 Encode = Callable[[np.ndarray], np.ndarray]
 
 
-def run(data: Path, pictures: Path) -> list[Row]:
+def run(data: Path, pictures: Path, models: Mapping[str, str]) -> list[Row]:
     """Rows of both kinds of features at each number of latents."""
     x, y, test, expected = (np.load(data / "images" / f"fashion_{part}.npy") for part in ("train_x", "train_y", "test_x", "test_y"))
     rows: list[Row] = []
@@ -39,10 +39,6 @@ def run(data: Path, pictures: Path) -> list[Row]:
             rows += _measure(name, setting, encode(x), y, encode(test), expected)
     _draw(rows, pictures / "tasks-features.png")
     return rows
-
-
-def _flat(images: np.ndarray) -> np.ndarray:
-    return images.reshape(len(images), -1)
 
 
 def _measure(name: str, setting: str, train: np.ndarray, y: np.ndarray, test: np.ndarray, expected: np.ndarray) -> list[Row]:

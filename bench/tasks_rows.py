@@ -8,10 +8,13 @@ from dataclasses import asdict, dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from environment import source_digest
 from rich.console import Console
 from rich.table import Table
 
-PACKAGES = ("aecodec", "numpy", "onnxruntime", "scikit-learn", "scipy", "torch", "matplotlib")
+import aecodec
+
+PACKAGES = ("numpy", "onnxruntime", "scikit-learn", "scipy", "torch", "matplotlib")
 
 
 @dataclass(frozen=True)
@@ -48,12 +51,19 @@ def _text(row: Row | None) -> str:
 
 
 def write_csv(rows: list[Row], path: Path) -> None:
-    """All rows, each with the machine and the versions."""
+    """The rows, each with the machine and the versions, in place of those of the same sections; others stay; sorted by section."""
     about = {"date": datetime.date.today().isoformat(), "machine": _machine(), "versions": _versions()}
-    with path.open("w", newline="") as file:
+    kept: list[dict[str, object]] = []
+    if path.exists():
+        with path.open(newline="", encoding="utf-8") as file:
+            kept = [dict(row) for row in csv.DictReader(file)]
+    mine = {row.section for row in rows}
+    made = [{k: f"{v:.6g}" if isinstance(v, float) else v for k, v in asdict(row).items()} for row in rows]
+    kept = [row for row in kept if row["section"] not in mine] + [{**row, **about} for row in made]
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [*(f.name for f in fields(Row)), *about], lineterminator="\n")
         writer.writeheader()
-        writer.writerows({**asdict(row), **about} for row in rows)
+        writer.writerows(sorted(kept, key=lambda row: str(row["section"])))
 
 
 def _machine() -> str:
@@ -65,7 +75,7 @@ def _machine() -> str:
 
 
 def _versions() -> str:
-    found = []
+    found = [f"aecodec {aecodec.__version__} of sources {source_digest()}"]
     for name in PACKAGES:
         try:
             found.append(f"{name} {version(name)}")

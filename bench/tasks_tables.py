@@ -1,4 +1,4 @@
-"""Rows of the restoration and generation bench: CSV, table, picture."""
+"""Rows of the restoration bench: CSV, table, picture."""
 
 import csv
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ _GAP = 4
 
 @dataclass(frozen=True)
 class Row:
-    """`figure`: PSNR in dB, or a Frechet distance. `seconds`: of processor time."""
+    """`figure`: PSNR in dB. `seconds`: of processor time."""
 
     task: str
     method: str

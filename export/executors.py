@@ -59,8 +59,8 @@ def reference(graph: bytes) -> Run:
     return ReferenceRun(graph)
 
 
-def check_same(what: str, found: np.ndarray, expected: np.ndarray, tolerance: float) -> None:
-    """ExportError unless two outputs are the same: bit for bit, or within `tolerance` of the largest value."""
+def check_same(what: str, found: np.ndarray, expected: np.ndarray, tolerance: float, slack: float = 0.0) -> None:
+    """ExportError unless two outputs are the same: bit for bit, or within `tolerance` of the largest value, and `slack`."""
     if found.shape != expected.shape or found.dtype != expected.dtype:
         raise ExportError(f"{what}: {found.dtype} {found.shape} and {expected.dtype} {expected.shape}")
     if not tolerance:
@@ -69,5 +69,7 @@ def check_same(what: str, found: np.ndarray, expected: np.ndarray, tolerance: fl
         return
     largest = float(np.abs(expected).max(initial=0.0))
     worst = float(np.abs(found.astype(np.float64) - expected).max(initial=0.0))
-    if not worst <= tolerance * largest:
-        raise ExportError(f"{what}: they differ by up to {worst:g}, values go up to {largest:g}, {tolerance:g} of that is allowed")
+    if not worst <= tolerance * largest + slack:
+        raise ExportError(
+            f"{what}: they differ by up to {worst:g}, values go up to {largest:g}, {tolerance:g} of that and {slack:g} are allowed"
+        )

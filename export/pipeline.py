@@ -35,6 +35,8 @@ def run(recipe: Recipe, settings: Settings, say: Callable[[str], None] = print) 
     target = settings.output / f"{recipe.name}.aecm" if settings.output is not None else None
     if target is not None and target.exists() and not settings.overwrite:
         raise ExportError(f"{target.name} is there already; pass --force to replace it")
+    if target is not None:
+        target.parent.mkdir(parents=True, exist_ok=True)  # now, not after hours of training
     loaded = data.load(recipe, settings.folder)
     say(f"data: {len(loaded.training)} arrays to train on, {len(loaded.held_out)} held out")
     bundle = _trained(recipe, loaded, settings, say)

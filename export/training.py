@@ -19,8 +19,10 @@ def trained(recipe: Recipe, loaded: Loaded, work: Path, say: Callable[[str], Non
     """The bundle, which `work` keeps too, beside checkpoint, log and report; a run that was stopped goes on."""
     work.mkdir(parents=True, exist_ok=True)
     bundle = None
+    objectives: list[Any] = []
     if recipe.train is not None:
-        bundle = _autoencoder(recipe, recipe.train, loaded, work, say)
+        bundle = _autoencoder(recipe, recipe.train, loaded, work, objectives)
+        say(f"training: {bundle.manifest.provenance['training']['seconds']} s")
     elif recipe.fit is not None:
         bundle = _closed_form(recipe, recipe.fit, loaded, say)
     if recipe.predictor is not None:
@@ -31,6 +33,7 @@ def trained(recipe: Recipe, loaded: Loaded, work: Path, say: Callable[[str], Non
     kept = work / f"{recipe.name}.trained.aecm"
     bundle.save(kept, overwrite=True)
     say(f"training: kept as {kept}, for --from-model")
+    compare(objectives, bundle, say)  # what comes of hours of training is kept whatever this finds
     return bundle
 
 
@@ -54,11 +57,11 @@ def _alike(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
     return [piece for array in arrays for piece in pieces(array)]
 
 
-def _autoencoder(recipe: Recipe, table: Mapping[str, Any], loaded: Loaded, work: Path, say: Callable[[str], None]) -> Bundle:
+def _autoencoder(recipe: Recipe, table: Mapping[str, Any], loaded: Loaded, work: Path, objectives: list[Any]) -> Bundle:
+    """What is trained for it goes to `objectives`."""
     from aecodec.training import train  # torch, which the other stages do without
 
     settings = dict(table)
-    objectives: list[Any] = []
     networks = [_watched(name, objectives) for name in settings.pop("networks")]
     begun = time.monotonic()
     model: Model = train(
@@ -73,10 +76,7 @@ def _autoencoder(recipe: Recipe, table: Mapping[str, Any], loaded: Loaded, work:
         **recipe.fidelity,
     )
     seconds = round(time.monotonic() - begun, 1)
-    bundle = noted(model.bundle, {"seconds": seconds, **table, "fidelity": dict(recipe.fidelity)})
-    say(f"training: {seconds} s")
-    compare(objectives, bundle, say)
-    return bundle
+    return noted(model.bundle, {"seconds": seconds, **table, "fidelity": dict(recipe.fidelity)})
 
 
 def noted(bundle: Bundle, training: Any) -> Bundle:

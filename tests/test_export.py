@@ -300,6 +300,15 @@ def test_a_network_that_went_on_after_its_export_is_noticed(tiles, name, part):
         parameter.copy_(before)
 
 
+def test_a_decoder_may_differ_by_its_two_roundings_and_no_more():
+    from export.executors import check_same
+
+    expected = np.array([3.0, -400.0])
+    check_same("decoder", expected + np.array([0.99, 0.0]), expected, 1e-3, 1.0)
+    with pytest.raises(ExportError, match=r"differ by up to 1\.5, values go up to 400, 0\.001 of that and 1 are allowed"):
+        check_same("decoder", expected + np.array([1.5, 0.0]), expected, 1e-3, 1.0)
+
+
 def test_a_model_that_lacks_what_was_trained_is_noticed(tiles, fitted):
     from export.torch_graphs import check_as_in_torch
 
@@ -308,7 +317,7 @@ def test_a_model_that_lacks_what_was_trained_is_noticed(tiles, fitted):
         check_as_in_torch(tiles[0], aecodec.load_model(fitted).bundle)
 
 
-def test_training_is_the_stage_before_and_torch_is_compared(tmp_path):
+def test_training_is_the_stage_before_and_torch_is_compared(tmp_path, monkeypatch):
     pytest.importorskip("aecodec.training.train")
     (tmp_path / "photos").mkdir()
     for number in range(4):
@@ -317,6 +326,12 @@ def test_training_is_the_stage_before_and_torch_is_compared(tmp_path):
     text = PICTURES.replace("[train]\n", "[train]\ntile = [1, 3, 8, 8]\nwidth = 8\nsteps = 4\nbatch_size = 2\n", 1)
     text = text.replace("[[measure]]", "[train.fidelity]\nquality = 50\n[[measure]]")
     said = []
+    with monkeypatch.context() as patched:
+        patched.setattr("export.training.compare", lambda *_: (_ for _ in ()).throw(ExportError("they differ")))
+        with pytest.raises(ExportError, match="they differ"):
+            run(recipe_of(tmp_path, text), Settings(tmp_path, tmp_path / "other", tmp_path / "new"), said.append)
+    assert (tmp_path / "other" / "tiny.trained.aecm").exists()  # for --from-model
+    assert list((tmp_path / "new").iterdir()) == []
     settings = Settings(tmp_path, tmp_path / "work", tmp_path)
     made = run(recipe_of(tmp_path, text), settings, said.append)
     found = made.manifest.provenance["training"]

@@ -9,11 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from golden.make import LARGEST, array_of
+from golden.make_models import array_of as model_array
+from golden.make_models import found as given_by
 
 import aecodec
 from aecodec.codec import float_mode, hidden_mode, lattice_mode, predicted_mode
 from aecodec.codec.chunk import Mode
 from aecodec.codec.hidden import Form
+from aecodec.models.bundle import Bundle
+from aecodec.models.manifest import PARTS
 from aecodec.packing.lossless import DIFFERENCED, PLAIN, SHUFFLED, STORED
 
 FOLDER = Path(__file__).parent / "golden"
@@ -26,6 +30,7 @@ FLAGS = {
     Mode.PREDICTED: (predicted_mode.CLASSES, predicted_mode.EXCEPTIONS, predicted_mode.PER_CHANNEL, predicted_mode.CONSTANT),
 }
 NAMES = sorted(path.stem for path in FOLDER.glob("*.aecz"))
+MODELS = sorted(path.stem for path in FOLDER.glob("*.aecm"))
 
 
 def described(name):
@@ -44,7 +49,7 @@ def test_there_are_golden_files_of_every_chunk_mode_filter_and_flag():
 
 
 def test_every_golden_file_has_its_description_and_the_other_way_round():
-    assert sorted(path.stem for path in FOLDER.glob("*.json")) == NAMES
+    assert sorted(path.stem for path in FOLDER.glob("*.json")) == sorted([*NAMES, *(f"{name}.model" for name in MODELS)])
 
 
 @pytest.mark.parametrize("provider", ["cpu", "reference"])
@@ -92,6 +97,26 @@ def test_a_golden_file_holds_what_its_recipe_asked_for(name):
         assert restored.tobytes() == array.tobytes()
 
 
+@pytest.mark.parametrize("provider", ["cpu", "reference"])
+@pytest.mark.parametrize("name", MODELS)
+def test_a_golden_model_is_read_to_the_same_parts(name, provider):
+    description = json.loads((FOLDER / f"{name}.model.json").read_text())
+    model = aecodec.load_model(FOLDER / f"{name}.aecm", provider)
+    assert given_by(model, description["recipe"], provider) == {k: v for k, v in description["expected"].items() if k != "id"}
+    assert model.id == description["expected"]["id"]
+    x = model_array(description["recipe"])
+    axes = description["recipe"]["fit"]["axes"]
+    data = aecodec.compress(x, model, axes=axes, max_error=0.5)
+    assert np.abs(aecodec.decompress(data).astype("f8") - x).max() <= 0.5  # the part is none of decoding's business
+
+
+def test_there_are_golden_models_of_the_parts_that_decode_nothing():
+    bundles = [Bundle.from_bytes((FOLDER / f"{name}.aecm").read_bytes()) for name in MODELS]
+    assert any(bundle.restorer is not None for bundle in bundles)
+    assert any(bundle.sampler is not None for bundle in bundles)
+    assert (PARTS.index("restorer"), PARTS.index("sampler")) == (13, 14)
+
+
 def reals(array):
     """The real numbers of an array, in native byte order."""
     native = array.astype(array.dtype.newbyteorder("="))
@@ -107,3 +132,12 @@ def test_a_golden_file_is_never_rewritten():
     assert done.returncode == 1
     assert f"{NAMES[0]}.aecz exists; golden files are never rewritten" in done.stderr
     assert (FOLDER / f"{NAMES[0]}.aecz").read_bytes() == before
+
+
+def test_a_golden_model_is_never_rewritten():
+    before = (FOLDER / "sampler.aecm").read_bytes()
+    command = [sys.executable, str(FOLDER / "make_models.py"), "sampler"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "sampler.aecm exists; golden files are never rewritten" in done.stderr
+    assert (FOLDER / "sampler.aecm").read_bytes() == before

@@ -11,7 +11,7 @@ from conftest import smooth_field
 
 import aecodec
 from aecodec.errors import AecodecError, ModelError, OutputExistsError, UsageError
-from aecodec.tasks import AnomalyDetector, changepoints, chunk_rates, pot_threshold, quantile_threshold, stored_bits
+from aecodec.tasks import AnomalyDetector, WindowDetector, changepoints, chunk_rates, pot_threshold, quantile_threshold, stored_bits
 from aecodec.tasks.smoothing import smooth
 from aecodec.tasks.stored_rates import geometric_bits, stored_scores
 
@@ -70,6 +70,58 @@ def test_bits_grow_with_what_is_less_likely(series_model):
     detector = AnomalyDetector(series_model, "rate", keep=2).fit(series())
     near, far = (detector.score(series() + np.float32(shift)).scores.mean() for shift in (0.1, 1.0))
     assert near < far
+
+
+def small_change():
+    """Noise in which one channel is higher for a while, but within the noise, and later another is noisier."""
+    x = np.random.default_rng(3).normal(size=(1500, 5)).astype(np.float32)
+    x[600:800, 1] += 1.5
+    x[1000:1200, 4] *= 2.5
+    return x
+
+
+@pytest.fixture(scope="module")
+def noise_model():
+    return aecodec.fit(
+        np.random.default_rng(4).normal(size=(900, 5)).astype(np.float32), axes="tc", tile=(1, 5, 1, 1), reference=False
+    )
+
+
+def test_windows_see_lasting_changes_that_steps_do_not(noise_model):
+    normal = np.random.default_rng(5).normal(size=(900, 5)).astype(np.float32)
+    detector = WindowDetector(noise_model).fit(normal)
+    found = detector.score(small_change())
+    inside = np.concatenate([np.arange(620, 780), np.arange(1020, 1180)])
+    assert found.flags[inside].mean() > 0.95
+    assert found.flags[:540].mean() == found.flags[1260:].mean() == 0
+    assert (found.worst[620:780, 0] == 1).mean() > 0.9
+    assert (found.worst[1020:1180, 0] == 4).mean() > 0.9
+    steps = AnomalyDetector(noise_model, keep=0, window=60, smoothing="least").fit(normal, calibrate=False)
+    steps.calibrate(normal, factor=4 / 3)
+    assert steps.score(small_change()).flags[inside].mean() < 0.3
+    assert found.kind == "windows"
+    assert len(found.changepoints()) <= 12
+
+
+def test_scores_of_windows_are_about_one_for_normal_data_and_a_step_has_the_least_of_its_own(noise_model):
+    detector = WindowDetector(noise_model, window=30).fit(np.random.default_rng(6).normal(size=(4000, 5)).astype(np.float32))
+    x = np.random.default_rng(7).normal(size=(4000, 5)).astype(np.float32)
+    windows, steps = detector.window_scores(x), detector.score(x).scores
+    assert np.sqrt(np.square(windows).mean()) == pytest.approx(1.0, abs=0.1)
+    assert (windows.shape, steps.shape) == ((3971,), (4000,))
+    assert steps[100] == windows[71:101].min()
+    assert (steps[0], steps[-1]) == (windows[0], windows[-1])
+
+
+def test_windows_of_fields_and_of_tiles_of_several_steps(field):
+    deep = aecodec.fit(field, axes="tcyx", max_error=0.05, tile=(2, 2, 8, 8), reference=False, provider="cpu")
+    long = np.concatenate([field] * 3)
+    x = long[:41].copy()
+    x[20:36, 1] += 30
+    found = WindowDetector(deep, window=6).fit(long).score(x)
+    assert found.scores.shape == (41,)
+    assert found.flags[22:34].all()
+    assert found.worst[28, 0] == 1
 
 
 def test_files_give_the_scores_of_what_they_decode_to(series_model, spoiled, tmp_path):
@@ -163,6 +215,14 @@ def test_no_changepoint_where_nothing_changes():
     assert changepoints(np.ones(1)) == []
 
 
+def test_smoothed_noise_has_no_changepoints_either():
+    x = smooth(np.random.default_rng(0).gamma(5.0, size=2000), 40)
+    assert len(changepoints(x)) > 10
+    assert changepoints(x, window=40) == []
+    x[1000:] *= 2
+    assert [abs(at - 1000) < 20 for at in changepoints(x, window=40)] == [True]
+
+
 def test_smoothing_means_and_least_of_windows():
     x = np.array([0, 0, 6, 6, 6, 0, 0], float)
     np.testing.assert_allclose(smooth(x, 3), [0, 2, 4, 6, 4, 2, 0])
@@ -237,6 +297,11 @@ def test_a_plot_is_drawn(series_model, spoiled, field, model, tmp_path):
         (lambda m: AnomalyDetector(m, per="pixel"), "per='pixel' is unknown"),
         (lambda m: AnomalyDetector(m, window=0), "window=0 must be 1 or more"),
         (lambda m: AnomalyDetector(m, smoothing="x"), "smoothing='x' is unknown; use mean, least"),
+        (lambda m: WindowDetector(m, window=1), "window=1 must be 2 or more"),
+        (lambda m: WindowDetector(m).fit(series(100)), r"normal data of 100 step\(s\) for windows of 60: at least 120"),
+        (lambda m: WindowDetector(m).fit(series()).score(series(59)), r"59 step\(s\) hold no window of 60"),
+        (lambda m: WindowDetector(m).score(series()), r"call fit\(normal\) first"),
+        (lambda m: WindowDetector(m).fit(series()).calibrate(series(), "sigma"), "method='sigma' is unknown"),
         (lambda m: AnomalyDetector(m, per="tile", window=3), "use per='step'"),
         (lambda m: AnomalyDetector(m).score(series()), r"call fit\(normal\) first"),
         (lambda m: AnomalyDetector(m, keep=9).fit(series()), "keep=9 latents of 5"),
@@ -254,6 +319,7 @@ def test_a_plot_is_drawn(series_model, spoiled, field, model, tmp_path):
         (lambda m: pot_threshold(np.arange(1000.0), 0.5), "risk=0.5 must be"),
         (lambda m: changepoints(np.array([-1.0, 1.0])), "none negative"),
         (lambda m: changepoints(np.ones(4), penalty=0), "penalty=0 must be"),
+        (lambda m: changepoints(np.ones(4), window=0), "window=0 1 or more"),
     ],
 )
 def test_what_cannot_be_done_is_said(call, message, series_model):

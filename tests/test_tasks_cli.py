@@ -70,6 +70,16 @@ def test_the_first_steps_may_be_the_normal_ones(run):
     assert any(abs(at - 300) <= 5 for at in json.loads(done.stdout)["changepoints"])
 
 
+def test_windows_are_scored_from_the_shell(run):
+    done = run("anomalies", "x.npy", "-m", "m.aecm", "--score", "windows", "--normal", "normal.npy", "--window", "10", "--json")
+    assert done.exit_code == 0, done.output
+    record = json.loads(done.stdout)
+    event = max(record["events"], key=lambda e: e["peak"])
+    assert 290 <= event["start"] <= 305
+    assert event["channels"][0]["channel"] == 2
+    assert record["score"] == "windows"
+
+
 def test_bits_that_a_file_spends_need_no_model_named(run):
     done = run("anomalies", "x.aecz", "--score", "stored", "--normal", "normal.aecz", "--window", "8", "--json")
     assert done.exit_code == 0, done.output
@@ -97,6 +107,8 @@ def test_features_of_arrays_and_files(run, folder, tmp_path):
         (("anomalies", "x.npy", "-m", "m.aecm", "--keep", "1"), 2, "keeps all of its input"),
         (("anomalies", "x.npy", "-m", "m.aecm", "--threshold", "sigma:3"), 2, "'sigma:3' is not quantile:Q"),
         (("anomalies", "x.npy", "-m", "m.aecm", "--normal-steps", "900"), 2, "--normal-steps 900 of 400 step(s)"),
+        (("anomalies", "x.npy", "-m", "m.aecm", "--score", "windows", "--per", "tile"), 2, "leave out --per tile"),
+        (("anomalies", "x.npy", "-m", "m.aecm", "--window", "0"), 2, "window=0 must be 1 or more"),
         (("anomalies", "x.npy", "--score", "stored"), 2, "reads the bits that an .aecz file spends"),
         (("anomalies", "x.npy", "-m", "m.aecm", "--score", "loss"), 2, "score='loss' is unknown"),
         (("anomalies", "x.npy", "-m", "m.aecm", "-o", "s.xml"), 2, "written as .csv"),

@@ -6,9 +6,10 @@ import pytest
 import aecodec
 from aecodec.errors import UsageError
 from aecodec.fidelity import fidelity_from_options
+from aecodec.tasks.generate import generate
 from aecodec.training import Denoising, Sparse, train
 from aecodec.training.data import open_data
-from aecodec.training.families import FAMILIES, GaussianPrior, family_of
+from aecodec.training.families import FAMILIES, family_of
 from aecodec.training.family_objective import FamilyObjective
 from aecodec.training.plan import Plan, allowed_errors, closed_form
 from aecodec.training.tile_layout import TileLayout
@@ -72,14 +73,12 @@ def test_a_sparse_family_reports_its_sparsity_and_a_denoising_one_sees_what_it_s
     assert same is plain
 
 
-def test_new_samples_are_drawn_from_a_prior_of_latents():
+def test_new_samples_are_drawn_from_the_sampler_that_is_exported():
     axes, x, tile = KINDS["2-D"]
     given = {"networks": ["autoencoder"], "tile": tile, "width": 8, "steps": 12, "progress": False, "psnr": 35}
     model = train(x, axes=axes, family="variational", **given)
-    latents = model.encode(x, axes=axes)
-    drawn = GaussianPrior.fit(latents.reshape(-1, latents.shape[-1])).sample(500, np.random.default_rng(0))
-    made = model.decode(drawn.reshape(500, 1, 1, 1, -1))
-    assert made.shape == (500, 2, 4, 4)
+    made = generate(model, 500)
+    assert made.shape == (500, 1, 2, 4, 4)
     assert made.mean() == pytest.approx(x.mean(), rel=0.05)
     assert made.std() == pytest.approx(x.std(), rel=0.2)
 

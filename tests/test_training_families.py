@@ -7,7 +7,7 @@ from torch import nn
 
 from aecodec.errors import UsageError
 from aecodec.training.config import Settings
-from aecodec.training.families import FAMILIES, Denoising, GaussianPrior, Sparse, Variational, family_of
+from aecodec.training.families import FAMILIES, Denoising, Sparse, Variational, family_of
 from aecodec.training.families.corruptions import Blur, Downscaling, GaussianNoise, MaskedPatches, PoissonNoise, corruption_of
 from aecodec.training.loop import run
 
@@ -131,18 +131,6 @@ def test_the_variational_penalty_is_the_divergence_of_two_normal_distributions()
     torch.manual_seed(0)
     drawn = family.bottleneck(outputs.repeat(4000, 1, 1), training=True)
     assert drawn.std() == pytest.approx(np.exp(0.2), rel=0.02)
-
-
-def test_samples_of_a_fitted_prior_have_the_mean_and_covariance_of_the_latents():
-    mixing = np.array([[2.0, 0.0, 0.0], [1.0, 0.5, 0.0], [-1.0, 0.3, 0.0]])  # the last one is a mixture of the others
-    latents = RNG(0).normal(size=(5000, 3)) @ mixing.T + [1.0, -2.0, 0.0]
-    prior = GaussianPrior.fit(latents)
-    drawn = prior.sample(20000, RNG(1))
-    assert drawn.dtype == np.float32
-    np.testing.assert_allclose(drawn.mean(0), latents.mean(0), atol=0.05)
-    np.testing.assert_allclose(np.cov(drawn.T), np.cov(latents.T), atol=0.12)
-    with pytest.raises(UsageError, match="two or more rows"):
-        GaussianPrior.fit(latents[:1])
 
 
 @pytest.mark.parametrize(

@@ -12,14 +12,17 @@ from aecodec.cli.outputs import refuse_existing
 from aecodec.cli.progress import progress, say
 from aecodec.cli.tables import print_json, print_table
 from aecodec.cli.task_data import Source, open_reader, task_data, task_model
+from aecodec.codec.model import Model
 from aecodec.errors import UsageError
 from aecodec.tasks.anomaly import AnomalyDetector
 from aecodec.tasks.results import Scores
 from aecodec.tasks.stored_rates import stored_scores
 from aecodec.tasks.thresholds import Threshold, pot_threshold, quantile_threshold
+from aecodec.tasks.windows import WindowDetector
 
 _SHOWN = 20
-STORED = "stored"
+STORED, WINDOWS = "stored", "windows"
+_WINDOW = 60
 
 
 @dataclass(frozen=True)
@@ -29,12 +32,17 @@ class Request:
     score: str
     per: str
     keep: float | None
-    window: int
+    window: int | None
     smoothing: str
     threshold: str
     normal: str | None
     normal_steps: int | None
     penalty: float
+
+    @property
+    def smoothed(self) -> int:
+        """Steps that scores of steps are smoothed over."""
+        return 1 if self.window is None else self.window
 
 
 def find(
@@ -67,10 +75,9 @@ def find(
 
 def _scored(name: str, model: str | None, request: Request, source: Source, settings: tuple[str, Trust]) -> Scores:
     loaded = task_model(model, *settings)
-    kept = {"keep": request.keep, "window": request.window, "smoothing": request.smoothing}
     with ExitStack() as stack:
         data, axes = stack.enter_context(task_data(name, source, loaded, *settings))
-        detector = AnomalyDetector(loaded, request.score, axes, per=request.per, **kept)  # type: ignore[arg-type]  # it checks
+        detector = _detector(loaded, request, axes)
         normal = data
         if request.normal is not None:
             normal, _ = stack.enter_context(task_data(request.normal, source, loaded, *settings))
@@ -85,17 +92,28 @@ def _scored(name: str, model: str | None, request: Request, source: Source, sett
         return detector.score(data)
 
 
+def _detector(model: Model, request: Request, axes: str | None) -> AnomalyDetector | WindowDetector:
+    if request.score == WINDOWS:
+        if request.per == "tile":
+            raise UsageError(f"--score {WINDOWS} is of steps; leave out --per tile")
+        keep = 0 if request.keep is None else request.keep
+        return WindowDetector(model, axes, keep=keep, window=_WINDOW if request.window is None else request.window)
+    per: Any = request.per  # which it checks
+    kept: dict[str, Any] = {"keep": request.keep, "window": request.smoothed, "smoothing": request.smoothing}
+    return AnomalyDetector(model, request.score, axes, per=per, **kept)
+
+
 def _stored(name: str, request: Request, settings: tuple[str, Trust]) -> Scores:
     if not name.endswith(".aecz") or request.per == "tile":
         raise UsageError(
             f"--score {STORED} reads the bits that an .aecz file spends on its steps; {name} --per {request.per} has none"
         )
     with open_reader(name, None, *settings) as reader:
-        found = stored_scores(reader, window=request.window)
+        found = stored_scores(reader, window=request.smoothed)
     normal = found.scores
     if request.normal is not None:
         with open_reader(request.normal, None, *settings) as reader:
-            normal = stored_scores(reader, window=request.window).scores
+            normal = stored_scores(reader, window=request.smoothed).scores
     if request.normal_steps is not None:
         normal = normal[: _checked_steps(request.normal_steps, len(normal))]
     return replace(found, threshold=_calibrated(normal, request.threshold))

@@ -11,12 +11,14 @@ from aecodec.tasks.neighbours import nearest
 from aecodec.tasks.results import Event, Scores
 from aecodec.tasks.stored_rates import chunk_rates, stored_bits
 from aecodec.tasks.thresholds import Threshold, pot_threshold, quantile_threshold
+from aecodec.tasks.windows import WindowDetector
 
 __all__ = [
     "AnomalyDetector",
     "Event",
     "Scores",
     "Threshold",
+    "WindowDetector",
     "changepoints",
     "chunk_rates",
     "features",

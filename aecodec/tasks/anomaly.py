@@ -9,7 +9,7 @@ from aecodec.codec.model import Model
 from aecodec.errors import UsageError
 from aecodec.tasks.latent_space import LatentSpace
 from aecodec.tasks.normal import Normal
-from aecodec.tasks.pieces import Piece, Pieces
+from aecodec.tasks.pieces import Piece, Pieces, checked, step_pieces
 from aecodec.tasks.results import Scores
 from aecodec.tasks.scoring import KINDS, Scorer
 from aecodec.tasks.smoothing import METHODS, smooth
@@ -131,15 +131,9 @@ class AnomalyDetector:
         return self._scorer
 
     def _pieces(self, data: Any) -> Pieces:
-        pieces = Pieces(data, self.model, self.axes)
-        if self.per == "step" and pieces.axis != 0:
-            raise UsageError(
-                f"an array with axes {pieces.spec.axes.letters!r} has no steps to be scored one by one; use per='tile', or name "
-                "its first axis t"
-            )
-        if 0 in pieces.spec.shape:
-            raise UsageError(f"an array of shape {pieces.spec.shape} has nothing to score")
-        return pieces
+        if self.per == "step":
+            return step_pieces(data, self.model, self.axes)
+        return checked(Pieces(data, self.model, self.axes))
 
 
 def top_channels(energy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

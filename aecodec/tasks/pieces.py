@@ -126,6 +126,24 @@ class Pieces:
             yield np.asarray(self._array[(*before, slice(at, at + size))])
 
 
+def step_pieces(data: Any, model: Model, axes: str | None) -> Pieces:
+    """Pieces of what has steps; UsageError for what has none, or is empty."""
+    pieces = Pieces(data, model, axes)
+    if pieces.axis != 0:
+        raise UsageError(
+            f"an array with axes {pieces.spec.axes.letters!r} has no steps to be scored one by one; use per='tile', or name "
+            "its first axis t"
+        )
+    return checked(pieces)
+
+
+def checked(pieces: Pieces) -> Pieces:
+    """UsageError for what is empty."""
+    if 0 in pieces.spec.shape:
+        raise UsageError(f"an array of shape {pieces.spec.shape} has nothing to score")
+    return pieces
+
+
 def _axes_of(array: np.ndarray, model: Model, axes: str | None) -> Any:
     letters = axes if axes is not None else (model.manifest.axes if len(model.manifest.axes) == array.ndim else None)
     return parse_axes(letters, array.ndim) if letters is not None else guess_axes(array.shape, array.dtype, False)

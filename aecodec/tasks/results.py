@@ -57,7 +57,8 @@ class Scores:
     def changepoints(self, penalty: float = 10.0) -> list[int]:
         """Steps at which the level of the scores changes (see `aecodec.tasks.changepoints`)."""
         self._need_steps("changepoints")
-        return changepoints(self.scores, penalty, logarithm=bool(self.scores.min(initial=0.0) >= 0))
+        positive, window = bool(self.scores.min(initial=0.0) >= 0), int(self.about.get("window", 1))
+        return changepoints(self.scores, penalty, logarithm=positive, window=window)
 
     def events(self, gap: int = 0) -> list[Event]:
         """Runs of anomalous steps; those not more than `gap` steps apart are one."""

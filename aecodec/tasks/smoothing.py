@@ -21,5 +21,10 @@ def smooth(scores: np.ndarray, window: int, method: str = "mean") -> np.ndarray:
         stop = np.clip(np.arange(count) - window // 2 + window, None, count)
         return np.asarray((sums[stop] - sums[start]) / (stop - start))
     means = (sums[window:] - sums[:-window]) / window
-    padded = np.pad(means, window - 1, constant_values=np.inf)
+    return least_of_windows(means, window)
+
+
+def least_of_windows(values: np.ndarray, window: int) -> np.ndarray:
+    """Values of all windows of so many steps (steps - window + 1,) -> for each step the least of those that hold it (steps,)."""
+    padded = np.pad(values, window - 1, constant_values=np.inf)
     return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, window).min(axis=1))

@@ -21,7 +21,8 @@ def anomalies(
     data: _Data,
     model: _Optional = None,
     score: Annotated[
-        str, typer.Option(help="reconstruction, latent, rate, or stored: bits that an .aecz file spends already")
+        str,
+        typer.Option(help="reconstruction, latent, rate, windows (of a series), or stored: bits that an .aecz file spends already"),
     ] = "reconstruction",
     per: Annotated[str, typer.Option(help="step (a time step, a sample) or tile")] = "step",
     normal: Annotated[str | None, typer.Option(help="normal data to learn and calibrate on; by default DATA itself")] = None,
@@ -30,7 +31,7 @@ def anomalies(
         str, typer.Option(help="quantile:Q, quantile:QxFACTOR, pot:RISK (peaks over threshold) or a number")
     ] = "quantile:0.999",
     keep: Annotated[float | None, typer.Option(help="share of the latents' variance that reconstruction keeps")] = None,
-    window: Annotated[int, typer.Option(help="steps to smooth scores over")] = 1,
+    window: Annotated[int | None, typer.Option(help="steps to smooth scores over, 1 by default, or of windows, 60")] = None,
     smoothing: Annotated[str, typer.Option(help="mean, or least: anomalous only where all windows are")] = "mean",
     penalty: Annotated[float, typer.Option(help="of a changepoint: more gives fewer")] = 10.0,
     output: Annotated[str | None, typer.Option("-o", "--output", help=".csv for all scores, .json for the summary")] = None,

@@ -7,9 +7,9 @@ from aecodec.training.families.denoising import Denoising
 from aecodec.training.families.family import Family
 from aecodec.training.families.sparse import Sparse
 from aecodec.training.families.vanilla import Vanilla
-from aecodec.training.families.variational import GaussianPrior, Variational
+from aecodec.training.families.variational import Variational
 
-__all__ = ["FAMILIES", "Denoising", "Family", "GaussianPrior", "Sparse", "Vanilla", "Variational", "family_of"]
+__all__ = ["FAMILIES", "Denoising", "Family", "Sparse", "Vanilla", "Variational", "family_of"]
 
 FAMILIES: dict[str, Any] = {"vanilla": Vanilla, "sparse": Sparse, "denoising": Denoising, "variational": Variational}
 

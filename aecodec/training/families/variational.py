@@ -1,9 +1,8 @@
-"""A distribution for each latent: the beta-VAE (Kingma and Welling 2014; Higgins et al. 2017), and a prior to sample from."""
+"""A distribution for each latent: the beta-VAE (Kingma and Welling 2014; Higgins et al. 2017)."""
 
 import math
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -56,28 +55,3 @@ class Variational(Vanilla):
         wide = self.prior**2
         nats = 0.5 * ((mean.square() + log_variance.exp()) / wide - 1.0 - log_variance + math.log(wide))
         return nats.mean() / math.log(2.0)
-
-
-@dataclass(frozen=True)
-class GaussianPrior:
-    """A normal distribution fitted to latents of real tiles: `mean` (latents,), `factor` (latents, latents), lower triangular."""
-
-    mean: np.ndarray
-    factor: np.ndarray
-
-    @classmethod
-    def fit(cls, latents: np.ndarray) -> "GaussianPrior":
-        """Of latents (count, latents), float."""
-        if latents.ndim != 2 or len(latents) < 2:
-            raise UsageError(f"a prior is fitted to two or more rows of latents, got shape {latents.shape}")
-        y = latents.astype(np.float64)
-        covariance = np.cov(y, rowvar=False).reshape(y.shape[1], y.shape[1])
-        jitter = 1e-9 * max(1e-12, float(np.trace(covariance)) / y.shape[1])
-        values, vectors = np.linalg.eigh(covariance)
-        root = vectors * np.sqrt(np.maximum(values, jitter))
-        return cls(y.mean(0), np.asarray(np.linalg.qr(root.T, "r")).T)
-
-    def sample(self, count: int, rng: np.random.Generator) -> np.ndarray:
-        """New latents, float32 (count, latents), to be decoded."""
-        drawn = rng.standard_normal((count, len(self.mean))) @ self.factor.T + self.mean
-        return drawn.astype(np.float32)
