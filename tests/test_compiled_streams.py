@@ -1,0 +1,147 @@
+"""What levels and streams have compiled against what numpy makes of the same: equal for any numbers."""
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+import aecodec
+from aecodec.compiled import residual, streams, values
+from aecodec.compiled.kernels import kernels
+from aecodec.fast_lattice import predicted_residual, safe_lattice
+from aecodec.packing.digits import unpack_digits
+from aecodec.packing.plan import JOINT
+from aecodec.packing.stream import decode_stream, encode_stream, odd_stride
+from aecodec.packing.varint import Cursor
+
+pytestmark = pytest.mark.skipif(kernels is None, reason="built without a C compiler")
+
+
+def in_numpy(module, function, *arguments):
+    """What a function gives without the compiled module."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "kernels", None)
+        return function(*arguments)
+
+
+@st.composite
+def numbers(draw) -> np.ndarray:
+    """Unsigned, mostly small, of a width."""
+    random = np.random.default_rng(draw(st.integers(0, 2**32)))
+    dtype = draw(st.sampled_from(["u1", "u2", "u4"]))
+    found = random.geometric(draw(st.floats(0.001, 1.0)), draw(st.integers(0, 700))) - 1
+    found[random.random(found.size) < 0.01] = np.iinfo(dtype).max
+    return np.minimum(found, np.iinfo(dtype).max).astype(dtype)
+
+
+@given(numbers())
+@settings(deadline=None)
+def test_statistics(found):
+    assert streams.largest_and_sum(found) == in_numpy(streams, streams.largest_and_sum, found)
+    assert streams.largest_and_sum(found)[1] == int(found.astype(object).sum()) if found.size else True
+
+
+@given(numbers(), st.sampled_from(JOINT))
+@settings(deadline=None)
+def test_digits_and_escapes(found, layout):
+    base, per_byte = layout
+    packed, escaped = streams.joint_digits(found, base, per_byte)
+    own_packed, own_escaped = in_numpy(streams, streams.joint_digits, found, base, per_byte)
+    assert packed.tobytes() == own_packed.tobytes()
+    assert escaped.tobytes() == own_escaped.tobytes()
+    digits = unpack_digits(packed, base, per_byte, found.size)
+    assert np.array_equal(digits, np.minimum(found, base - 1))
+
+
+@given(numbers())
+@settings(deadline=None)
+def test_streams_are_the_same_bytes(found):
+    packed = encode_stream(found)
+    assert in_numpy(streams, encode_stream, found) == packed
+    assert np.array_equal(decode_stream(Cursor(packed), found.size), found)
+
+
+@given(numbers(), st.sampled_from([1, 16, 64, 256]))
+@settings(deadline=None)
+def test_sums_of_cells(found, size):
+    assert np.array_equal(residual.cell_sums(found, size), in_numpy(residual, residual.cell_sums, found, size))
+
+
+@given(
+    st.integers(0, 2**32),
+    st.sampled_from([(1, 1, 1, 9000), (3, 2, 1, 1), (2, 3, 17, 40), (5, 1, 8, 8), (40, 2, 3, 3)]),
+    st.sampled_from(["f4", "f8"]),
+    st.sampled_from([0, 1, 4, 8, 12]),
+    st.integers(3, 24),
+)
+@example(0, (1, 1, 1, 9000), "f4", 8, 20)
+@settings(max_examples=60, deadline=None)
+def test_residuals_of_the_fast_levels(seed, shape, dtype, mask, bits):
+    random = np.random.default_rng(seed)
+    x = (random.normal(size=shape).cumsum(-1) * [1.0, 3.0, 2.0][seed % 3]).astype(dtype)
+    peaks = np.abs(x).max(axis=(0, 2, 3)).astype(float)
+    lattice = safe_lattice(peaks * 2.0**-bits, x.min(axis=(0, 2, 3)).astype(float), x.max(axis=(0, 2, 3)).astype(float), x.dtype)
+    if lattice is not None:
+        found = predicted_residual(x, lattice, mask, True)
+        own = in_numpy(residual, predicted_residual, x, lattice, mask, True)
+        assert found.dtype == own.dtype
+        assert np.array_equal(found, own)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_ranges_and_what_is_not_a_number(dtype):
+    x = np.random.default_rng(1).normal(size=(7, 3, 9, 5)).astype(dtype)
+    low, high = values.channel_ranges(x)
+    assert np.array_equal(low, x.min(axis=(0, 2, 3)).astype(float))
+    assert np.array_equal(high, x.max(axis=(0, 2, 3)).astype(float))
+    x[6, 1, 8, 4] = np.nan
+    x[2, 2, 0, 0] = np.inf
+    low, high = values.channel_ranges(x)
+    assert np.isnan([low[1], high[1]]).all()
+    assert high[2] == np.inf
+    assert np.isfinite([low[0], high[0], low[2]]).all()
+
+
+@pytest.mark.parametrize("count", [0, 1, 63, 64, 65, 5000])
+def test_anchors(count):
+    words = np.random.default_rng(count).integers(0, 2**32, count, dtype=np.uint32)
+    words[::17] = 0  # an anchor each, far more than are expected
+    for limit in (1, 1 << 20, 1 << 28):
+        found = values.anchors(words, 0x9E3779B1, limit)
+        assert np.array_equal(found, in_numpy(values, values.anchors, words, 0x9E3779B1, limit))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: kernels.statistics(bytes(9), 3),
+        lambda: kernels.pack_joint(bytes(8), 1, 5, 3, bytearray(2)),
+        lambda: kernels.pack_joint(bytes(8), 1, 1, 3, bytearray(3)),
+        lambda: kernels.sum_cells(bytes(8), 2, 4, bytearray(16)),
+        lambda: kernels.residual_of(np.ones(8), np.ones(3), bytearray(16), (2, 2, 2), True, True),
+        lambda: kernels.residual_of(np.ones(8), np.ones(1), bytearray(17), (2, 2, 2), True, True),
+        lambda: kernels.ranges(np.ones(8), bytearray(8), bytearray(16), (2, 2, 2)),
+        lambda: kernels.nearest_symbols(np.ones(2, "f4"), bytes([0, 7]), np.ones(7, "f4"), bytearray(8)),
+        lambda: kernels.spread_by_index(np.ones(2, "i4"), bytes(2), np.zeros(48, np.int64), np.full(48, 3), bytearray(8)),
+    ],
+)
+def test_buffers_that_do_not_fit_are_refused(call):
+    with pytest.raises(ValueError, match="compiled"):
+        call()
+
+
+@pytest.mark.parametrize("size", [0, 1, 511, 512, 1 << 20, (1 << 20) + 512])
+def test_samples_see_all_columns(size):
+    stride = odd_stride(size, 512)
+    assert stride % 2 == 1
+    assert len(range(0, size, stride)) <= 2 * 512
+
+
+@pytest.mark.parametrize("level", [1, 2])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_files_of_the_fast_levels_are_the_same_without_the_compiled_module(field, level, dtype, monkeypatch):
+    x = field.astype(dtype)
+    packed = aecodec.compress(x, False, "tcyx", max_error=0.05, level=level)
+    for module in (residual, streams, values):
+        monkeypatch.setattr(module, "kernels", None)
+    assert aecodec.compress(x, False, "tcyx", max_error=0.05, level=level) == packed
