@@ -79,8 +79,10 @@ def _indices_of_floats(array: np.ndarray, scale: np.ndarray, base: np.ndarray | 
 
 
 def _integer_base(base: np.ndarray) -> np.ndarray:
-    limit = float(_INTEGER_LIMIT)
-    return np.clip(np.nan_to_num(np.rint(base)), -limit, limit).astype(np.int64)
+    """Whole numbers of a `base`, int64, that broadcast as it does: what is repeated in it is worked out once."""
+    limit, shape = float(_INTEGER_LIMIT), base.shape
+    once = base[tuple(slice(0, 1 if stride == 0 and size else None) for stride, size in zip(base.strides, shape, strict=True))]
+    return np.broadcast_to(np.clip(np.nan_to_num(np.rint(once)), -limit, limit).astype(np.int64), shape)
 
 
 def from_lattice(
@@ -94,13 +96,18 @@ def from_lattice(
     if base is not None and compiled.put_values(indices, steps, base, values):
         return values
     scale = steps.reshape(1, -1, 1, 1)
+    if base is not None and dtype.kind in "iu":
+        base = _integer_base(base)
     for part in _blocks(indices.shape):
         put_values(indices[part], scale, values[part], None if base is None else base[part])
     return values
 
 
 def put_values(indices: np.ndarray, scale: np.ndarray, out: np.ndarray, base: np.ndarray | None = None) -> None:
-    """Write the values at lattice `indices` into `out` of the same shape; `scale` (float64) broadcasts to it."""
+    """Write the values at lattice `indices` into `out` of the same shape; `scale` (float64) broadcasts to it.
+
+    `base`: float64, or, for integers, int64 already.
+    """
     if out.dtype.kind in "iu":
         _put_integers(indices, scale.astype(np.int64), out, base)
         return
@@ -124,7 +131,7 @@ def _put_integers(indices: np.ndarray, scale: np.ndarray, out: np.ndarray, base:
         return
     whole = indices * scale
     if base is not None:
-        whole += _integer_base(base)
+        whole += base if base.dtype == np.int64 else _integer_base(base)
     out[...] = np.clip(whole, low, high, out=whole)
 
 
