@@ -10,6 +10,7 @@ from aecodec.compiled import path
 from aecodec.compiled import values as compiled
 from aecodec.compiled.kernels import kernels
 from aecodec.lattice import from_lattice, within_bound
+from aecodec.packing.stream import unzigzag
 
 pytestmark = pytest.mark.skipif(kernels is None, reason="built without a C compiler")
 
@@ -108,9 +109,12 @@ def test_symbols_spread_are_those_that_were_sorted():
     random = np.random.default_rng(3)
     symbols, index = random.integers(-99, 99, 5000).astype(np.int32), random.integers(0, 48, 5000).astype(np.uint8)
     ordered, ends = path.sort_by_index(symbols, index)
-    assert np.array_equal(ordered, symbols[np.argsort(index, kind="stable")])
+    back = unzigzag(ordered).astype(np.int32)
+    assert ordered.dtype == np.uint16
+    assert np.array_equal(back, symbols[np.argsort(index, kind="stable")])
+    assert path.sort_by_index(symbols * 1000, index)[0].dtype == np.uint32
     used, out = np.concatenate([[0], ends[:-1]]), np.empty(5000, np.int32)
-    assert path.spread_by_index(ordered, index, used, ends, out)
+    assert path.spread_by_index(back, index, used, ends, out)
     assert np.array_equal(out, np.where(index > 0, symbols, 0))
     assert np.array_equal(used[1:], ends[1:])
-    assert not path.spread_by_index(ordered, np.full(9, 3, np.uint8), used, ends, out[:9])
+    assert not path.spread_by_index(back, np.full(9, 3, np.uint8), used, ends, out[:9])

@@ -7,6 +7,7 @@ from aecodec.compiled.path import Source, decode_phases, encode_phases, sort_by_
 from aecodec.models.linear_predictor import LinearPredictor
 from aecodec.packing.groups import GroupedSymbols
 from aecodec.packing.scale import INDICES
+from aecodec.packing.stream import zigzag
 from aecodec.phases import PhaseLayout
 from aecodec.workers import ALONE, Workers
 
@@ -14,8 +15,8 @@ _RANGE = 1 << 17  # symbols that are sorted at once
 
 
 def put_symbols(groups: list[list[np.ndarray]], symbols: np.ndarray, index: np.ndarray) -> None:
-    """Append 1-D symbols to the groups that `index`, uint8, names, in order."""
-    ordered = symbols[np.argsort(index, kind="stable")]
+    """Append 1-D symbols, zigzagged, to the groups that `index`, uint8, names, in order."""
+    ordered = zigzag(symbols[np.argsort(index, kind="stable")])
     ends = np.cumsum(np.bincount(index, minlength=INDICES)).tolist()
     for group, start, end in zip(groups, [0, *ends], ends, strict=False):
         if end > start:
@@ -34,7 +35,7 @@ def take_symbols(grouped: GroupedSymbols, index: np.ndarray) -> np.ndarray:
 
 
 def sort_symbols(symbols: np.ndarray, index: np.ndarray, workers: Workers = ALONE) -> list[list[np.ndarray]]:
-    """The pieces of each group that `index`, uint8 of the shape of `symbols`, names, in coding order."""
+    """The pieces, zigzagged, of each group that `index`, uint8 of the shape of `symbols`, names, in coding order."""
     symbols, index = symbols.reshape(-1), index.reshape(-1)
 
     def sort(part: slice) -> list[list[np.ndarray]]:

@@ -318,33 +318,49 @@ static PyObject *encode_phase(PyObject *self, PyObject *args) {
     return result;
 }
 
-/* sort_by_index(symbols, indices, out, ends): symbols by rising index, in order within each, and where each index's end */
+/* All bits that zigzagged symbols have set. */
+LOOP uint32_t join_bits(const int32_t *restrict symbols, int64_t n) {
+    uint32_t bits = 0;
+    for (int64_t i = 0; i < n; i++) bits |= (uint32_t)symbols[i] << 1 ^ (uint32_t)(symbols[i] >> 31);
+    return bits;
+}
+
+static inline uint32_t zigzag(int32_t x) { return (uint32_t)x << 1 ^ (uint32_t)(x >> 31); }
+
+/* sort_by_index(symbols, indices, out, ends) -> bytes that each takes: symbols, zigzagged, by rising index, in order within each, in
+ * 2 bytes where all fit, else 4; and where each index's end */
 static PyObject *sort_by_index(PyObject *self, PyObject *args) {
     Py_buffer b[4];
     (void)self;
     if (!PyArg_ParseTuple(args, "y*y*w*w*", &b[0], &b[1], &b[2], &b[3])) return NULL;
     const int32_t *symbols = b[0].buf;
     const uint8_t *indices = b[1].buf;
-    int32_t *out = b[2].buf;
     int64_t count = b[1].len;
     int sound = 1;
+    uint32_t used = 0;
     if (b[0].len != count * 4 || b[2].len != count * 4 || b[3].len != INDICES * 8) sound = fail("symbols of other sizes");
     if (sound) {
         int64_t places[256] = {0}, at = 0;
         Py_BEGIN_ALLOW_THREADS;
         for (int64_t i = 0; i < count; i++) places[indices[i]]++;
+        used = join_bits(symbols, count);
         for (int k = 0; k < 256; k++) {
             int64_t size = places[k];
             places[k] = at;
             at += size;
         }
-        for (int64_t i = 0; i < count; i++) out[places[indices[i]]++] = symbols[i];
+        if (used < 1 << 16) {
+            uint16_t *out = b[2].buf;
+            for (int64_t i = 0; i < count; i++) out[places[indices[i]]++] = (uint16_t)zigzag(symbols[i]);
+        } else {
+            uint32_t *out = b[2].buf;
+            for (int64_t i = 0; i < count; i++) out[places[indices[i]]++] = zigzag(symbols[i]);
+        }
         memcpy(b[3].buf, places, INDICES * 8);
         Py_END_ALLOW_THREADS;
     }
     release(b, 4);
-    if (!sound) return NULL;
-    Py_RETURN_NONE;
+    return sound ? PyLong_FromLong(used < 1 << 16 ? 2 : 4) : NULL;
 }
 
 /* 1 if the sizes in bytes are those of arrays of the shape, whose `wide` is found. */

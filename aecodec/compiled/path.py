@@ -48,7 +48,7 @@ def encode_phases(
     dead_zone: float,
     free: np.ndarray | None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Fill `values` likewise, as a decoder will, near the `source`. Returns the symbols by index, and where each index's end."""
+    """Fill `values` likewise, as a decoder will, near the `source`. Returns symbols and ends as `sort_by_index`."""
     assert kernels is not None
     flat = _NONE if free is None else np.ascontiguousarray(free)
     exact, base, scales = source
@@ -61,11 +61,11 @@ def encode_phases(
 
 
 def sort_by_index(symbols: np.ndarray, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """int32 symbols by their uint8 `index`, in order within each, and where each index's end, int64 (INDICES,)."""
+    """int32 symbols by their uint8 `index`, in order within each, zigzagged, and where each index's end, int64 (INDICES,)."""
     assert kernels is not None
-    ordered, ends = np.empty(symbols.size, np.int32), np.empty(INDICES, np.int64)
-    kernels.sort_by_index(symbols, index, ordered, ends)
-    return ordered, ends
+    ordered, ends = np.empty(symbols.size, np.uint32), np.empty(INDICES, np.int64)
+    width = kernels.sort_by_index(symbols, index, ordered, ends)
+    return ordered.view(f"u{width}")[: symbols.size], ends
 
 
 def spread_by_index(symbols: np.ndarray, index: np.ndarray, used: np.ndarray, ends: np.ndarray, out: np.ndarray) -> bool:
