@@ -199,18 +199,29 @@ def _encode_stream(unsigned: np.ndarray, thorough: bool, hasty: bool) -> bytes:
     sparse = 2 * int(counts[0]) > sample.size  # and its zeros may lie together, which no histogram tells
     if not unsigned.size or (not sparse and is_geometric(counts, signed=True, tolerance=NEARLY_TYPICAL if hasty else TYPICAL)):
         return encode_stream(unsigned, signed=True, thorough=thorough, hasty=hasty)
-    layouts: list[Callable[[np.ndarray, bool], bytes]] = [
-        lambda part, all_nodes: encode_stream(part, signed=True, thorough=all_nodes, hasty=hasty),
-        lambda part, _: encode_repeats(part, _HASTY_REPEATS_LEVEL if hasty else _REPEATS_LEVEL),
-    ]
-    if sparse:
-        layouts.append(lambda part, all_nodes: encode_stream(part, thorough=all_nodes, hasty=hasty, layout=GAPS))
+    layouts = _layouts(sparse, hasty)
     trial = _TRIAL // 4 if hasty else _TRIAL
     if thorough or unsigned.size <= 2 * trial:
         return min((layout(unsigned, thorough or unsigned.size > _MESSAGE) for layout in layouts), key=len)
     part = spread_part(unsigned, trial)
     sizes = [len(layout(part, False)) for layout in layouts]
     return layouts[int(np.argmin(sizes))](unsigned, True)
+
+
+def _layouts(sparse: bool, hasty: bool) -> list[Callable[[np.ndarray, bool], bytes]]:
+    """Ways to code (a zigzagged residual, whether every node of its tree is to be thorough)."""
+    layouts: list[Callable[[np.ndarray, bool], bytes]] = [
+        lambda part, all_nodes: encode_stream(part, signed=True, thorough=all_nodes, hasty=hasty),
+        lambda part, _: encode_repeats(part, _HASTY_REPEATS_LEVEL if hasty else _REPEATS_LEVEL),
+    ]
+    if sparse:
+        layouts.append(lambda part, all_nodes: encode_stream(part, thorough=all_nodes, hasty=hasty, layout=GAPS))
+    return layouts
+
+
+def hasty_size(part: np.ndarray) -> int:
+    """About the size of a part of a zigzagged residual, mostly zeros, by `encode_whole` in haste."""
+    return min(len(layout(part, False)) for layout in _layouts(sparse=True, hasty=True))
 
 
 def spread_part(values: np.ndarray, length: int) -> np.ndarray:
