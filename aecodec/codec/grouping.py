@@ -35,14 +35,14 @@ def take_symbols(grouped: GroupedSymbols, index: np.ndarray) -> np.ndarray:
 
 
 def sort_symbols(symbols: np.ndarray, index: np.ndarray, workers: Workers = ALONE) -> list[list[np.ndarray]]:
-    """The pieces, zigzagged, of each group that `index`, uint8 of the shape of `symbols`, names, in coding order."""
+    """The pieces, zigzagged, of each group that `index`, uint8 like `symbols`, names, in coding order; of group 0 there need be none."""
     symbols, index = symbols.reshape(-1), index.reshape(-1)
 
     def sort(part: slice) -> list[list[np.ndarray]]:
         groups: list[list[np.ndarray]] = [[] for _ in range(INDICES)]
         here, chosen = symbols[part], index[part]
         if kernels is not None:
-            _put_sorted(groups, *sort_by_index(here, chosen))
+            _put_sorted(groups, *sort_by_index(here, chosen, least=1))
             return groups
         used = np.flatnonzero(chosen) if np.count_nonzero(chosen) < chosen.size / 2 else None
         if used is not None:  # most are in group 0, which is of no use to anybody

@@ -68,7 +68,7 @@ class CodedMap:
     def pack(self, thorough: bool, workers: Workers = ALONE) -> bytes:
         """The section's bytes."""
         out = bytearray([self.head])
-        put_section(out, encode_residual(self.base, _BASE_CELL, thorough))
+        put_section(out, encode_residual(self.base, _BASE_CELL if thorough else 0, thorough))
         put_section(out, encode_groups(self.groups, thorough, workers))
         return bytes(out)
 

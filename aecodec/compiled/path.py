@@ -60,12 +60,15 @@ def encode_phases(
     return sort_by_index(symbols[:done], indices[:done])
 
 
-def sort_by_index(symbols: np.ndarray, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """int32 symbols by their uint8 `index`, in order within each, zigzagged, and where each index's end, int64 (INDICES,)."""
+def sort_by_index(symbols: np.ndarray, index: np.ndarray, least: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """int32 symbols by their uint8 `index`, in order within each, zigzagged, and where each index's end, int64 (INDICES,).
+
+    Those of an index below `least` are left out.
+    """
     assert kernels is not None
     ordered, ends = np.empty(symbols.size, np.uint32), np.empty(INDICES, np.int64)
-    width = kernels.sort_by_index(symbols, index, ordered, ends)
-    return ordered.view(f"u{width}")[: symbols.size], ends
+    width = kernels.sort_by_index(symbols, index, ordered, ends, least)
+    return ordered.view(f"u{width}")[: int(ends[-1])], ends
 
 
 def spread_by_index(symbols: np.ndarray, index: np.ndarray, used: np.ndarray, ends: np.ndarray, out: np.ndarray) -> bool:
