@@ -35,7 +35,7 @@ def take_symbols(grouped: GroupedSymbols, index: np.ndarray) -> np.ndarray:
 
 
 def sort_symbols(symbols: np.ndarray, index: np.ndarray, workers: Workers = ALONE) -> list[list[np.ndarray]]:
-    """The pieces, zigzagged, of each group that `index`, uint8 like `symbols`, names, in coding order; of group 0 there need be none."""
+    """The pieces, zigzagged, of each group that `index`, uint8 like `symbols`, names, in coding order; of group 0 perhaps none."""
     symbols, index = symbols.reshape(-1), index.reshape(-1)
 
     def sort(part: slice) -> list[list[np.ndarray]]:
