@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import aecodec
-from aecodec.compiled import residual, streams, values
+from aecodec.compiled import planes, residual, streams, values
 from aecodec.compiled.kernels import kernels
 from aecodec.fast_lattice import predicted_residual, safe_lattice
 from aecodec.packing.digits import unpack_digits
@@ -102,6 +102,14 @@ def test_ranges_and_what_is_not_a_number(dtype):
     assert np.isfinite([low[0], high[0], low[2]]).all()
 
 
+@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (3, 4, 1, 9), (2, 5, 7, 1), (2, 3, 12, 33)])
+def test_convolutions(shape):
+    random = np.random.default_rng(4)
+    x, weights = random.normal(size=shape).astype(np.float32), random.normal(size=(shape[1], 3, 3))
+    weights[-1] *= shape[1] < 4
+    assert np.allclose(planes.convolved(x, weights), in_numpy(planes, planes.convolved, x, weights), atol=1e-4)
+
+
 @pytest.mark.parametrize("count", [0, 1, 63, 64, 65, 5000])
 def test_anchors(count):
     words = np.random.default_rng(count).integers(0, 2**32, count, dtype=np.uint32)
@@ -120,6 +128,7 @@ def test_anchors(count):
         lambda: kernels.sum_cells(bytes(8), 2, 4, bytearray(16)),
         lambda: kernels.residual_of(np.ones(8), np.ones(3), bytearray(16), (2, 2, 2), True, True),
         lambda: kernels.residual_of(np.ones(8), np.ones(1), bytearray(17), (2, 2, 2), True, True),
+        lambda: kernels.convolve_planes(np.ones(8, "f4"), np.ones(18, "f4"), bytearray(16), (1, 2, 2, 3)),
         lambda: kernels.ranges(np.ones(8), bytearray(8), bytearray(16), (2, 2, 2)),
         lambda: kernels.nearest_symbols(np.ones(2, "f4"), bytes([0, 7]), np.ones(7, "f4"), bytearray(8)),
         lambda: kernels.spread_by_index(np.ones(2, "i4"), bytes(2), np.zeros(48, np.int64), np.full(48, 3), bytearray(8)),

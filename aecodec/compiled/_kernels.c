@@ -662,7 +662,52 @@ static PyObject *anchors(PyObject *self, PyObject *args) {
     return PyLong_FromLongLong(count);
 }
 
+/* Convolve (images, planes, lines, values), zeros around, to (images, lines, values); 0 if memory runs out. */
+static int convolve_images(const float *planes, const float *weights, const Shape *shape, int64_t count, int64_t values, float *out) {
+    int64_t lines = shape->pixels / values, pitch = values + 2;
+    float *memory = calloc((size_t)((lines + 2) * pitch), 4);
+    if (!memory) return 0;
+    for (int64_t image = 0; image < shape->steps; image++) {
+        float *sum = out + image * shape->pixels;
+        memset(sum, 0, (size_t)shape->pixels * 4);
+        for (int64_t p = 0; p < count; p++) {
+            const float *plane = planes + (image * count + p) * shape->pixels, *w = weights + 9 * p;
+            int weighs = 0;
+            for (int i = 0; i < 9; i++) weighs |= w[i] != 0;
+            if (!weighs) continue;
+            for (int64_t a = 0; a < lines; a++) memcpy(memory + (a + 1) * pitch + 1, plane + a * values, (size_t)values * 4);
+            for (int64_t a = 0; a < lines; a++)
+                convolve(memory + a * pitch, memory + (a + 1) * pitch, memory + (a + 2) * pitch, w, sum + a * values, values);
+        }
+    }
+    free(memory);
+    return 1;
+}
+
+/* convolve_planes(planes, weights, out, (images, planes, lines, values)) */
+static PyObject *convolve_planes(PyObject *self, PyObject *args) {
+    Py_buffer b[3];
+    long long sizes[4];
+    (void)self;
+    if (!PyArg_ParseTuple(args, "y*y*w*(LLLL)", &b[0], &b[1], &b[2], &sizes[0], &sizes[1], &sizes[2], &sizes[3])) return NULL;
+    const int64_t most = 1 << 30;
+    int sound = sizes[2] >= 1 && sizes[3] >= 1 && sizes[2] <= most && sizes[3] <= most && sizes[2] * sizes[3] <= most ? 1 : fail("a shape out of range");
+    Shape shape = {sizes[0], sizes[1], sound ? sizes[2] * sizes[3] : 1, 0};
+    sound = sound && check_shape(&shape, b[0].len);
+    if (sound && (shape.wide || b[1].len != sizes[1] * 36 || b[2].len != sizes[0] * shape.pixels * 4)) sound = fail("planes or weights of other sizes");
+    if (sound) {
+        Py_BEGIN_ALLOW_THREADS;
+        sound = convolve_images(b[0].buf, b[1].buf, &shape, sizes[1], sizes[3], b[2].buf);
+        Py_END_ALLOW_THREADS;
+        if (!sound) PyErr_NoMemory();
+    }
+    release(b, 3);
+    if (!sound) return NULL;
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef methods[] = {
+    {"convolve_planes", convolve_planes, METH_VARARGS, NULL},
     {"anchors", anchors, METH_VARARGS, NULL},
     {"ranges", ranges, METH_VARARGS, NULL},
     {"pack_joint", pack_joint, METH_VARARGS, NULL},

@@ -7,6 +7,7 @@ least squares by an active set (Lawson and Hanson 1974; Bro and de Jong 1997).
 
 import numpy as np
 
+from aecodec.compiled.planes import convolved
 from aecodec.models.predictor import PredictorWeights
 from aecodec.packing.estimate import grouped_bits
 from aecodec.phase_inputs import Inputs
@@ -123,12 +124,7 @@ class PredictorFitter:
     def _predict(self, inputs: Inputs, kind: int) -> np.ndarray:
         """What the graph will say, in floats: (N, 2, lines, values)."""
         found = np.zeros((len(inputs.planes), 2, *inputs.planes.shape[2:]), np.float32)
-        padded = np.pad(inputs.planes, ((0, 0), (0, 0), (1, 1), (1, 1)))
-        h, w = inputs.planes.shape[2:]
-        for (p, i, j), weight in np.ndenumerate(self.weights.mean[kind]):
-            if weight:
-                found[:, 0] += np.float32(weight) * padded[:, p, i : i + h, j : j + w]
-        np.rint(found[:, 0], out=found[:, 0])
+        np.rint(convolved(inputs.planes, self.weights.mean[kind]), out=found[:, 0])
         features = np.abs(inputs.planes)
         near = np.tensordot(self.weights.near[kind], features, (0, 1)) + self.weights.floor[kind]
         around = _box(np.tensordot(self.weights.around[kind], features, (0, 1)))
