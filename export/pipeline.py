@@ -54,6 +54,7 @@ def run(recipe: Recipe, settings: Settings, say: Callable[[str], None] = print) 
     finished = described(bundle, recipe.suits, {"recipe": about, "data": loaded.facts, "checks": shown, "metrics": metrics})
     check_size(finished)  # what was added counts, too
     if target is not None:
+        target.parent.mkdir(parents=True, exist_ok=True)
         finished.save(target, overwrite=settings.overwrite)
         say(f"{target.name}: {target.stat().st_size} bytes, {finished.id}")
     return finished

@@ -111,8 +111,9 @@ def resaved(settings, bundle, tmp_path):
 
 def test_a_recipe_leads_to_a_bundle_that_ships(tmp_path, settings, field, fitted):
     said = []
+    settings = dataclasses.replace(settings, output=tmp_path / "new" / "models")
     made = run(recipe_of(tmp_path), settings, said.append)
-    bundle = Bundle.from_bytes((tmp_path / "tiny.aecm").read_bytes())
+    bundle = Bundle.from_bytes((tmp_path / "new" / "models" / "tiny.aecm").read_bytes())
     assert bundle.id == made.id
     manifest, before = bundle.manifest, aecodec.load_model(fitted).manifest
     assert manifest.suits.to_json() == {"dtypes": ["float32"], "axes": ["tcyx"], "fidelity": ["max_error"]}
