@@ -12,8 +12,8 @@ from PIL import Image
 from aecodec.codec.model import Model
 from aecodec.tasks.restore import restore
 
-STRENGTHS = (0.6, 0.8, 1.0)  # of non-local means, in standard deviations of the noise
-RADII = (3, 5)  # of Telea's method
+STRENGTHS = (0.4, 0.5, 0.6, 0.8)  # of non-local means, in standard deviations of the noise
+RADII = (3, 5, 9)  # of Telea's method
 SETTINGS = (
     "crops: 256 x 256 of the middle of each Kodak image",
     "denoise: white noise of 25 added to RGB, kept as floats, not clipped; its deviation told to all methods, but where said",
@@ -55,7 +55,7 @@ def denoising(clean: np.ndarray, sigma: float, rng: np.random.Generator) -> Task
     others = {f"non-local means, {strength} sigma": means(strength) for strength in STRENGTHS}
     others["BM3D"] = lambda: bm3d_rgb(noisy / 255.0, sigma / 255.0) * 255.0
     given = {"task": "denoise", "noise": sigma, "axes": "yxc", "value_range": (0.0, 255.0)}
-    return Task("denoise", noisy, _bytes(noisy), given, others, ("non-local means, 0.6 sigma", "BM3D", "aecodec"))
+    return Task("denoise", noisy, _bytes(noisy), given, others, ("non-local means, 0.5 sigma", "BM3D", "aecodec"))
 
 
 def inpainting(clean: np.ndarray, size: int, share: float, rng: np.random.Generator) -> Task:
@@ -73,7 +73,7 @@ def inpainting(clean: np.ndarray, size: int, share: float, rng: np.random.Genera
     others: dict[str, Run] = {f"Telea, radius {radius}": telea(radius) for radius in RADII}
     others["biharmonic"] = lambda: inpaint_biharmonic(spoiled / 255.0, mask, channel_axis=-1) * 255.0
     return Task(
-        "inpaint", spoiled, spoiled, {"task": "inpaint", "mask": mask}, others, ("Telea, radius 3", "biharmonic", "aecodec")
+        "inpaint", spoiled, spoiled, {"task": "inpaint", "mask": mask}, others, ("Telea, radius 5", "biharmonic", "aecodec")
     )
 
 

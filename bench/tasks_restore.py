@@ -29,7 +29,7 @@ HERE = Path(__file__).parent
 PACKAGES = ("numpy", "onnxruntime", "scikit-image", "opencv-python-headless", "bm3d", "pillow", "torch", "aecodec")
 SIDE = 256
 SIGMA, PATCH, MISSING = 25.0, 8, 0.25
-SHOWN = 4  # crops in the picture
+SHOWN, SHOWN_SIDE = 3, 128  # crops in the picture, and how much of each
 
 
 def restoration(folder: Path, count: int, model_name: str) -> tuple[list[Row], np.ndarray]:
@@ -41,7 +41,7 @@ def restoration(folder: Path, count: int, model_name: str) -> tuple[list[Row], n
     if not paths:
         raise SystemExit(f"{folder} holds no photos/kodak/*.png")
     for number, path in enumerate(paths):
-        clean = _middle(np.asarray(Image.open(path).convert("RGB")))
+        clean = _middle(np.asarray(Image.open(path).convert("RGB")), SIDE)
         rng = np.random.default_rng(number)
         for task in (methods.denoising(clean, SIGMA, rng), methods.inpainting(clean, PATCH, MISSING, rng), methods.doubling(clean)):
             made = {}
@@ -50,7 +50,8 @@ def restoration(folder: Path, count: int, model_name: str) -> tuple[list[Row], n
                 made[method] = restored
                 rows.append(Row(task.name, method, path.stem, methods.psnr(clean, restored), seconds))
             if number in range(0, SHOWN * 5, 5):
-                pictures.append((task.name, [clean, task.shown, *(made[name] for name in task.order)]))
+                shown = [clean, task.shown, *(made[name] for name in task.order)]
+                pictures.append((task.name, [_middle(each, SHOWN_SIDE) for each in shown]))
     return rows, strips(pictures)
 
 
@@ -83,9 +84,9 @@ def main() -> None:
     show("Restoration of Kodak crops: mean PSNR in dB and seconds of a processor", averaged(rows))
 
 
-def _middle(image: np.ndarray) -> np.ndarray:
-    top, left = ((n - SIDE) // 2 for n in image.shape[:2])
-    return image[top : top + SIDE, left : left + SIDE]
+def _middle(image: np.ndarray, side: int) -> np.ndarray:
+    top, left = ((n - side) // 2 for n in image.shape[:2])
+    return image[top : top + side, left : left + side]
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from mode7_reader import decode as decode_predicted
 
 MAGIC, SYNC = b"\x89AEC\r\n\x1a\n", b"\xe7REC"
 HEADER, MODEL, CHUNK, METADATA, INDEX, END, MODEL_PARTS = range(1, 8)
-PART_NAMES = ["encoder", "decoder", "reference", "predictor", "constant", *(f"prior-{k}" for k in range(8))]
+PART_NAMES = ["encoder", "decoder", "reference", "predictor", "constant", *(f"prior-{k}" for k in range(8)), "restorer", "sampler"]
 SMALLEST = {2: -24, 4: -149, 8: -1074}
 SIGNIFICAND = {2: 10, 4: 23, 8: 52}
 

@@ -63,7 +63,7 @@ def test_fields_of_real_numbers_are_learnt_in_fine_ones(capable):
 
 def test_the_graph_gives_what_the_network_does():
     torch.manual_seed(0)
-    network = Restorer(RestorerShape(3, 1, False, (8, 10, 12)))
+    network = Restorer(RestorerShape(3, 1, False, (8, 10, 12), (1, 1, 1, 2, 1)))
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.copy_(parameter.half().float())  # as it is written

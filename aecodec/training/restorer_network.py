@@ -29,8 +29,8 @@ class RestorerShape:
     channels: int
     frames: int
     series: bool
-    widths: tuple[int, int, int] = (48, 64, 64)
-    blocks: tuple[int, int, int, int, int] = (1, 1, 1, 1, 3)
+    widths: tuple[int, int, int]
+    blocks: tuple[int, int, int, int, int]
 
     @property
     def multiple(self) -> tuple[int, int]:

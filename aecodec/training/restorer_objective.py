@@ -17,7 +17,6 @@ from aecodec.training.samples import Window
 from aecodec.training.spoiling import Spoiler
 
 _BATCH, _SIDE, _LENGTH = 8, 64, 512
-_WIDTH = 48
 _HELD = 64  # crops that are validated
 _MISSING_WEIGHT = 1.5  # of what was missing, in the loss
 _SMOOTH = 1e-3  # of the range: where the loss turns from a square into a magnitude
@@ -85,9 +84,8 @@ class RestorerObjective:
         self.window: Window = (
             (min(_LENGTH, _whole(length)), 1, 1) if self.series else (frames, min(_SIDE, _whole(rows)), min(_SIDE, _whole(columns)))
         )
-        wide = _WIDTH if plan.width is None else plan.width
-        self.shape = RestorerShape(data.channels, frames, self.series, (wide, wide * 4 // 3, wide * 4 // 3))
         self.image = data.dtype == np.uint8
+        self.shape = _shape(data.channels, frames, self.series, self.image and not self.series, plan.width)
         least = data.low + np.maximum(np.abs(data.low), 1.0) * 1e-6  # for what is constant
         self.low: np.ndarray = np.zeros(data.channels) if self.image else data.low
         self.high: np.ndarray = np.full(data.channels, 255.0) if self.image else np.maximum(data.high, least)
@@ -139,3 +137,12 @@ class RestorerObjective:
 
 def _whole(size: int) -> int:
     return size // 8 * 8
+
+
+def _shape(channels: int, frames: int, series: bool, image: bool, width: int | None) -> RestorerShape:
+    """Photographs are of fine detail, where most of the work is then done; fields and series are smooth and need a longer reach."""
+    if image:
+        wide = 48 if width is None else width
+        return RestorerShape(channels, frames, series, (wide, wide * 4 // 3, wide * 4 // 3), (1, 1, 1, 1, 3))
+    wide = 32 if width is None else width
+    return RestorerShape(channels, frames, series, (wide, 2 * wide, 3 * wide), (1, 1, 2, 2, 2))
