@@ -1,7 +1,7 @@
 """What else a trained model gives, in figures: `python bench/tasks.py` prints all, writes bench/tasks.csv and pictures.
 
 A section is a module with `run(data, pictures, models)`, which gives rows; name it in SECTIONS to have it join. With --sections,
-rows of the others stay in the CSV as they are. Models that do not ship: `python -m export restore`, `python -m export fashion`.
+rows of the others stay in the CSV as they are. A model that does not ship: `python -m export fashion`.
 """
 
 import one_thread  # noqa: F401  # isort: skip  # before numpy
