@@ -197,6 +197,25 @@ def test_a_growing_file_shows_its_whole_chunks_and_never_a_torn_one(tmp_path, se
         assert not fixed.refresh()
 
 
+@pytest.mark.parametrize("begun", range(13))
+@pytest.mark.parametrize("damaged_index", [False, True])
+def test_a_part_that_had_only_begun_when_the_file_was_opened(tmp_path, begun, damaged_index):
+    path = tmp_path / "run.aecz.partial"
+    data = bytearray(WHOLE + chunked(ARRAY + 9, "tx", 7))
+    if damaged_index:
+        data[spans(WHOLE, Kind.INDEX)[0][0] + FRAME_SIZE + 3] ^= 1
+    path.write_bytes(data[: len(WHOLE) + begun])
+    with aecodec.open(path) as f:
+        assert np.array_equal(f[:], ARRAY)
+        path.write_bytes(data[:-60])
+        f.refresh()
+        assert np.array_equal(f[:], np.concatenate([ARRAY, ARRAY + 9]))
+        path.write_bytes(data)
+        f.refresh()
+        assert f.finished
+        assert f.complete != damaged_index
+
+
 def test_a_refresh_reads_only_what_is_new(tmp_path):
     path = tmp_path / "run.aecz"
     ends = [end for _, end in spans(WHOLE, Kind.CHUNK)]

@@ -12,6 +12,7 @@ from aecodec.errors import ModelError
 from aecodec.models.predictor import predictor_graph, whole_weights
 from aecodec.models.predictor_check import check_predictor
 from aecodec.models.predictor_network import network_graph
+from aecodec.packing.stream import unzigzag
 from aecodec.phases import INPUT_LIMIT
 from aecodec.runtime.ort import OrtRun
 from aecodec.training.predictor_data import Coder, Crop, CropSource, FineUnits, Pool
@@ -159,7 +160,7 @@ def test_crops_are_coded_as_the_codec_codes_them(size):
     pairs, _ = objective.coder.code(Crop(field, (0, 0)), 1.0, learn=False)
     found = encode_predicted(field, np.array([4.0, 4.0]), aecodec.Model(objective.export(), "cpu"), (0, 0))
     for index, parts in enumerate(found.groups):
-        expected = np.concatenate(parts) if parts else np.zeros(0)
+        expected = unzigzag(np.concatenate(parts)) if parts else np.zeros(0)
         assert np.array_equal(np.concatenate([r[i == index] for r, i in pairs]), expected)
 
 

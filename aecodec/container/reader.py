@@ -161,7 +161,12 @@ def find_parts(source: Source, size: int, known: list[Part], limits: Limits = DE
     if not known:
         return [*(scan(source, 0, end, limits=limits) if end else []), *found]
     if known[-1].end < end:
-        known = [*known[:-1], *scan(source, known[-1].end, end, known[-1], limits)]
+        scanned = scan(source, known[-1].end, end, known[-1], limits)
+        if len(scanned) > 1 and scanned[1].base == known[-1].end and not known[-1].finished:
+            # What was cut off behind its end was no chunk of it, as it now turns out, but where the next part begins.
+            last = indexed_part(source, known[-1].end, limits)
+            scanned[:1] = [last] if last is not None else scan(source, known[-1].base, known[-1].end, limits=limits)
+        known = [*known[:-1], *scanned]
     return [*known, *found]
 
 
