@@ -1,11 +1,14 @@
 """The proof's rules for predictors: several inputs, tables, families of constants that an index picks from."""
 
+import warnings
+
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from aecodec.errors import ModelError
 from aecodec.models.exact import Range, prove_exact, prove_predictor
+from aecodec.models.exact_rules import grain_of
 from aecodec.runtime.ort import OrtRun
 from aecodec.runtime.reference import ReferenceRun
 
@@ -285,3 +288,11 @@ def test_proven_convolutions_of_bytes_are_those_of_whole_numbers(optimise):
 def test_the_new_rules_serve_decoders_too():
     data = graph([("Abs", "x", "y", {})], inputs=("x",))
     assert prove_exact(data, 9) == Range(9.0, 0, 0.0)
+
+
+def test_a_signalling_nan_is_refused_without_a_warning():
+    signalling = np.array([0x7FA00000], np.uint32).view(np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ModelError, match="finite"):
+            grain_of(signalling)

@@ -48,13 +48,19 @@ class Known:
     def choices(self, label: str, name: str) -> np.ndarray:
         """A constant or family as float64 with the choices along the first axis."""
         if name in self.families:
-            return self.families[name].astype(np.float64)
-        return self.constant(label, name).astype(np.float64)[None]
+            return doubles(self.families[name])
+        return doubles(self.constant(label, name))[None]
+
+
+def doubles(values: np.ndarray) -> np.ndarray:
+    """A constant as float64; a NaN that signals is one like others, which the checks refuse."""
+    with np.errstate(invalid="ignore"):
+        return values.astype(np.float64)
 
 
 def grain_of(values: np.ndarray) -> int:
     """Largest power of two (its exponent) that all finite `values` are multiples of, at least -60."""
-    nonzero = values[values != 0].astype(np.float64)
+    nonzero = doubles(values[values != 0])
     if not np.isfinite(nonzero).all():
         raise ModelError("constants of an exact decoder must be finite")
     for grain in range(0, -61, -1):
@@ -66,7 +72,7 @@ def grain_of(values: np.ndarray) -> int:
 
 def _matmul(known: Known, label: str, inputs: list[str]) -> Range:
     left = inputs[0] in known.constants
-    weights = known.constant(label, inputs[0 if left else 1]).astype(np.float64)
+    weights = doubles(known.constant(label, inputs[0 if left else 1]))
     if weights.ndim != 2:
         raise ModelError(f"{label}: weights must have 2 dimensions, not {weights.ndim}")
     source = known.range(label, inputs[1 if left else 0])
@@ -93,13 +99,13 @@ def _conv(known: Known, label: str, inputs: list[str]) -> Range:
 
 def _byte_conv(known: Known, label: str, inputs: list[str]) -> Range:
     source = known.range(label, inputs[0])
-    weights = known.constant(label, inputs[3]).astype(np.float64)
+    weights = doubles(known.constant(label, inputs[3]))
     if weights.size and np.abs(weights).max() > MOST_BYTE:
         raise ModelError(f"{label}: weights up to {np.abs(weights).max():g}; over {MOST_BYTE} sums of 16 bits might saturate")
     if any(known.constant(label, inputs[at]).any() for at in (2, 5, 7)):
         raise ModelError(f"{label}: zero points must be 0")
     for at in (1, 4, 6):
-        mantissa, _ = np.frexp(known.constant(label, inputs[at]).astype(np.float64))
+        mantissa, _ = np.frexp(doubles(known.constant(label, inputs[at])))
         if not (mantissa == 0.5).all():
             raise ModelError(f"{label}: scales must be powers of two")
     bound = np.abs(weights).sum(axis=tuple(range(1, weights.ndim)))[None] * source.bound
@@ -180,7 +186,7 @@ def _gather(known: Known, label: str, inputs: list[str]) -> Range:
     table, entry = known.constant(label, inputs[0]), known.range(label, inputs[1])
     if not (entry.low >= 0 and entry.grain >= 0 and entry.bound <= table.shape[0] - 1):
         raise ModelError(f"{label}: entries must be clipped to 0..{table.shape[0] - 1}, the table's")
-    return Range(float(np.abs(table.astype(np.float64)).max(initial=0.0)), grain_of(table))
+    return Range(float(np.abs(doubles(table)).max(initial=0.0)), grain_of(table))
 
 
 def _concat(known: Known, label: str, inputs: list[str]) -> Range:
