@@ -11,7 +11,7 @@ from aecodec.codec.sections import encode_classes, encode_steps, non_finite_clas
 from aecodec.compiled.values import channel_ranges
 from aecodec.fast_lattice import SafeLattice, predicted_residual, safe_lattice
 from aecodec.lorenzo import as_planes
-from aecodec.packing.contexts import encode_whole, encode_zigzagged_cells, hasty_size, spread_part
+from aecodec.packing.contexts import encode_whole, encode_zigzagged_cells, hasty_residual_size, spread_part
 from aecodec.packing.estimate import residual_bits
 from aecodec.packing.stream import unzigzag
 from aecodec.packing.varint import put_section
@@ -53,7 +53,7 @@ def encode_fast(array: np.ndarray, errors: np.ndarray, effort: Effort) -> bytes 
 def _better_whole(unsigned: np.ndarray, cell: int) -> bool:
     """Whether a part is smaller without cells: no estimate foresees repeats and regions of zeros."""
     part = spread_part(unsigned, _PART)
-    return hasty_size(part) <= len(encode_zigzagged_cells(part, cell, False))
+    return hasty_residual_size(part) <= len(encode_zigzagged_cells(part, cell, False))
 
 
 def _choose(values: np.ndarray, lattice: SafeLattice, effort: Effort) -> tuple[int, int, float]:

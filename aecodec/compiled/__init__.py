@@ -1,1 +1,1 @@
-"""The phases of a linear predictor compiled from C: the same bits as by ONNX Runtime and numpy, several times as fast. Optional."""
+"""Loops compiled from C, each beside what numpy or ONNX Runtime makes of the same: the same bits, several times as fast."""

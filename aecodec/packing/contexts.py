@@ -219,7 +219,7 @@ def _layouts(sparse: bool, hasty: bool) -> list[Callable[[np.ndarray, bool], byt
     return layouts
 
 
-def hasty_size(part: np.ndarray) -> int:
+def hasty_residual_size(part: np.ndarray) -> int:
     """About the size of a part of a zigzagged residual, mostly zeros, by `encode_whole` in haste."""
     return min(len(layout(part, False)) for layout in _layouts(sparse=True, hasty=True))
 

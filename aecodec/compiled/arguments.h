@@ -1,0 +1,27 @@
+/* What all calls from Python check and give back. */
+#ifndef AECODEC_ARGUMENTS_H
+#define AECODEC_ARGUMENTS_H
+
+#include "values.h"
+
+static int fail(const char *what) {
+    PyErr_Format(PyExc_ValueError, "compiled phases: %s", what);
+    return 0;
+}
+
+static void release(Py_buffer *buffers, int count) {
+    for (int i = 0; i < count; i++) PyBuffer_Release(&buffers[i]);
+}
+
+/* 1 if the sizes in bytes are those of arrays of the shape, whose `wide` is found. */
+static int check_shape(Shape *shape, Py_ssize_t bytes) {
+    const int64_t most = 1 << 30;
+    if (shape->steps < 0 || shape->channels < 1 || shape->pixels < 1 || shape->steps > most || shape->channels > most ||
+        shape->pixels > most || shape->steps > INT64_MAX / 8 / shape->channels / shape->pixels)
+        return fail("a shape out of range");
+    int64_t values = shape->steps * shape->channels * shape->pixels;
+    shape->wide = bytes == values * 8;
+    return shape->wide || bytes == values * 4 ? 1 : fail("values of another size");
+}
+
+#endif

@@ -1,0 +1,158 @@
+/* Residuals of the fast levels, cells, digits and anchors, called from Python. */
+#ifndef AECODEC_STREAM_CALLS_H
+#define AECODEC_STREAM_CALLS_H
+
+#include "arguments.h"
+#include "digits.h"
+#include "residual.h"
+
+/* residual_of(values, inverses, out, (planes, rows, columns), along rows, along columns); see residual.h */
+static PyObject *residual_of(PyObject *self, PyObject *args) {
+    Py_buffer b[3];
+    Planes planes;
+    Row row;
+    long long sizes[3];
+    (void)self;
+    if (!PyArg_ParseTuple(args, "y*y*w*(LLL)pp", &b[0], &b[1], &b[2], &sizes[0], &sizes[1], &sizes[2], &planes.along_rows,
+                          &planes.along_columns))
+        return NULL;
+    Shape shape = {sizes[0], sizes[1], sizes[2], 0};
+    planes.planes = sizes[0], planes.rows = sizes[1], planes.columns = sizes[2];
+    int sound = check_shape(&shape, b[0].len);
+    int64_t count = sound ? sizes[0] * sizes[1] * sizes[2] : 0, inverses = b[1].len / 8;
+    planes.wide = shape.wide;
+    planes.narrow = b[2].len == count * 2;
+    if (sound && ((!planes.narrow && b[2].len != count * 4) || (inverses != 1 && inverses != sizes[0]))) sound = fail("residuals or steps of other sizes");
+    char *memory = sound ? malloc((size_t)planes.columns * 4 + (PART + 1) * 4 + PART * 8) : NULL;
+    if (sound && !memory) {
+        PyErr_NoMemory();
+        sound = 0;
+    }
+    if (sound) {
+        row.products = (double *)memory;
+        row.indices = (int32_t *)(memory + PART * 8);
+        row.above = row.indices + PART + 1;
+        Py_BEGIN_ALLOW_THREADS;
+        find_residual(&planes, &row, b[0].buf, b[1].buf, inverses > 1, b[2].buf);
+        Py_END_ALLOW_THREADS;
+    }
+    free(memory);
+    release(b, 3);
+    if (!sound) return NULL;
+    Py_RETURN_NONE;
+}
+
+/* sum_cells(zigzagged, bytes of each, size, out): sums of magnitudes */
+static PyObject *sum_cells(PyObject *self, PyObject *args) {
+    Py_buffer b[2];
+    long long size;
+    int width;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "y*iLw*", &b[0], &width, &size, &b[1])) return NULL;
+    int sound = (width == 2 || width == 4) && size >= 1 && size <= 1 << 15 ? 1 : fail("cells of other sizes");
+    int64_t count = sound ? b[0].len / width : 0;
+    if (sound && b[1].len != (count + size - 1) / size * 8) sound = fail("cells of another number");
+    if (sound) {
+        Py_BEGIN_ALLOW_THREADS;
+        if (width == 2)
+            sum_cells16(b[0].buf, count, size, b[1].buf);
+        else
+            sum_cells32(b[0].buf, count, size, b[1].buf);
+        Py_END_ALLOW_THREADS;
+    }
+    release(b, 2);
+    if (!sound) return NULL;
+    Py_RETURN_NONE;
+}
+
+static int check_width(int width) { return width == 1 || width == 2 || width == 4 ? 1 : fail("numbers of another width"); }
+
+#define BY_WIDTH(width, name, values, ...)                                \
+    ((width) == 1   ? name##8((const uint8_t *)(values), __VA_ARGS__)     \
+     : (width) == 2 ? name##16((const uint16_t *)(values), __VA_ARGS__)   \
+                    : name##32((const uint32_t *)(values), __VA_ARGS__))
+
+/* statistics(numbers, bytes of each) -> the largest, and their sum */
+static PyObject *statistics(PyObject *self, PyObject *args) {
+    Py_buffer b;
+    int width;
+    uint32_t most = 0;
+    unsigned long long total = 0;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "y*i", &b, &width)) return NULL;
+    int sound = check_width(width);
+    if (sound) {
+        Py_BEGIN_ALLOW_THREADS;
+        most = BY_WIDTH(width, find_most, b.buf, b.len / width);
+        total = BY_WIDTH(width, add_up, b.buf, b.len / width);
+        Py_END_ALLOW_THREADS;
+    }
+    PyBuffer_Release(&b);
+    return sound ? Py_BuildValue("kK", (unsigned long)most, total) : NULL;
+}
+
+/* pack_joint(numbers, bytes of each, base, digits a byte, out) -> how many are base - 1 or more */
+static PyObject *pack_joint(PyObject *self, PyObject *args) {
+    Py_buffer b[2];
+    int width, base, per_byte;
+    long long escaped = 0;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "y*iiiw*", &b[0], &width, &base, &per_byte, &b[1])) return NULL;
+    int sound = check_width(width);
+    int64_t count = sound ? b[0].len / width : 0, size = b[1].len;
+    if (sound && (base < 2 || base > 256 || per_byte < 1 || per_byte > 8 || size != (count + per_byte - 1) / per_byte))
+        sound = fail("digits of other sizes");
+    if (sound) {
+        Py_BEGIN_ALLOW_THREADS;
+        if (width == 1)
+            pack8(b[0].buf, count, (uint8_t)(base - 1), per_byte, b[1].buf, size);
+        else if (width == 2)
+            pack16(b[0].buf, count, (uint16_t)(base - 1), per_byte, b[1].buf, size);
+        else
+            pack32(b[0].buf, count, (uint32_t)(base - 1), per_byte, b[1].buf, size);
+        escaped = BY_WIDTH(width, count_from, b[0].buf, base - 1, count);
+        Py_END_ALLOW_THREADS;
+    }
+    release(b, 2);
+    return sound ? PyLong_FromLongLong(escaped) : NULL;
+}
+
+/* take_from(numbers, bytes of each, least, out): those from `least` on, less it */
+static PyObject *take_from(PyObject *self, PyObject *args) {
+    Py_buffer b[2];
+    int width;
+    unsigned long least;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "y*ikw*", &b[0], &width, &least, &b[1])) return NULL;
+    int sound = check_width(width);
+    if (sound) {
+        int64_t count = b[0].len / width, room = b[1].len / width;
+        Py_BEGIN_ALLOW_THREADS;
+        if (width == 1)
+            take_from8(b[0].buf, (uint8_t)least, b[1].buf, room, count);
+        else if (width == 2)
+            take_from16(b[0].buf, (uint16_t)least, b[1].buf, room, count);
+        else
+            take_from32(b[0].buf, (uint32_t)least, b[1].buf, room, count);
+        Py_END_ALLOW_THREADS;
+    }
+    release(b, 2);
+    if (!sound) return NULL;
+    Py_RETURN_NONE;
+}
+
+/* anchors(words, scatter, limit, places) -> how many there are; the first ones are put into places */
+static PyObject *anchors(PyObject *self, PyObject *args) {
+    Py_buffer b[2];
+    unsigned long scatter, limit;
+    long long count;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "y*kkw*", &b[0], &scatter, &limit, &b[1])) return NULL;
+    Py_BEGIN_ALLOW_THREADS;
+    count = find_anchors(b[0].buf, b[0].len / 4, (uint32_t)scatter, (uint32_t)limit, b[1].buf, b[1].len / 8);
+    Py_END_ALLOW_THREADS;
+    release(b, 2);
+    return PyLong_FromLongLong(count);
+}
+
+#endif
