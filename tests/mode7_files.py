@@ -10,6 +10,7 @@ from aecodec.api.header import Header
 from aecodec.api.reader import Reader
 from aecodec.axes import parse_axes
 from aecodec.canonical import ArraySpec
+from aecodec.codec.finite import finite_values
 from aecodec.codec.predicted_mode import encode_predicted
 from aecodec.container.writer import ContainerWriter
 from aecodec.fidelity import Fidelity, fidelity_from_options
@@ -107,7 +108,7 @@ def written(model, spec, fidelity, bodies):
 
 def body_of(canonical, model, errors, origin=(0, 0)):
     """The body, mode byte included, or None if the lattice does not serve."""
-    found = encode_predicted(np.ascontiguousarray(canonical), np.asarray(errors, float), model, origin)
+    found = encode_predicted(finite_values(np.ascontiguousarray(canonical)), np.asarray(errors, float), model, origin)
     return None if found is None else bytes([MODE]) + found.pack(False)
 
 

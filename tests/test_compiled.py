@@ -11,6 +11,7 @@ from aecodec.codec.fine_lattice import FineValues
 from aecodec.codec.predicted_mode import _code_phases
 from aecodec.compiled import path
 from aecodec.compiled.kernels import kernels
+from aecodec.compiled.room import room
 from aecodec.compiled.walk import serves, steps
 from aecodec.models.linear_predictor import linear_predictor
 from aecodec.models.predictor import PredictorWeights, predictor_graph
@@ -153,14 +154,15 @@ def test_layouts_with_the_place_of_zero_are_left_to_the_graph():
     assert not serves((1, 2, 1, 4, 4), PhaseLayout(1, 0, 1, ("zero",), False))
 
 
-def arguments() -> list[np.ndarray]:
+def arguments() -> list:
     """Of a sound call of `decode_phase`."""
     layout = PhaseLayout(1, 0, 1, ("channel-1",), False)
     linear = linear_predictor(predictor_graph(layout, weights_of(layout, 1)), layout)
     assert linear is not None
-    *_, step = steps(np.zeros((1, 1, 2, 4, 4), np.int32), layout, linear, 16)
+    with room() as mine:
+        *_, step = steps(np.zeros((1, 1, 2, 4, 4), np.int32), layout, linear, 16, mine)
     places = np.zeros(48, np.int64)
-    return [*step.arguments(np.zeros(0, bool)), np.zeros(100, np.int32), places, np.full(48, 100)]
+    return [*step.arguments(np.zeros(0, bool)), np.zeros(100, np.int32), places, np.full(48, 100), 4]
 
 
 def test_a_sound_call_is_taken():

@@ -131,7 +131,17 @@ def test_anchors(count):
         lambda: kernels.convolve_planes(np.ones(8, "f4"), np.ones(18, "f4"), bytearray(16), (1, 2, 2, 3)),
         lambda: kernels.ranges(np.ones(8), bytearray(8), bytearray(16), (2, 2, 2)),
         lambda: kernels.nearest_symbols(np.ones(2, "f4"), bytes([0, 7]), np.ones(7, "f4"), bytearray(8)),
-        lambda: kernels.spread_by_index(np.ones(2, "i4"), bytes(2), np.zeros(48, np.int64), np.full(48, 3), bytearray(8)),
+        lambda: kernels.spread_by_index(np.ones(2, "i4"), 4, np.zeros(48, np.int64), np.full(48, 3), bytes(2), bytearray(8)),
+        lambda: kernels.spread_by_index(np.ones(2, "i4"), 4, np.zeros(48, np.int64), np.full(48, 2), bytes(2), bytearray(9)),
+        lambda: kernels.spread_by_index(np.ones(2, "i4"), 3, np.zeros(48, np.int64), np.full(48, 2), bytes(2), bytearray(8)),
+        lambda: kernels.unpack_joint(bytes(2), 2, 8, bytearray(17)),
+        lambda: kernels.unpack_joint(bytes(2), 1, 8, bytearray(16)),
+        lambda: kernels.put_escaped(bytes([0, 3, 3]), 3, bytes(1), 1, bytearray(3)),
+        lambda: kernels.put_escaped(bytes([0, 3, 3]), 3, bytes(4), 2, bytearray(3)),
+        lambda: kernels.put_escaped(bytes(3), 3, b"", 1, bytearray(3)),
+        lambda: kernels.unzigzag(bytes(4), 4, bytearray(2), 2),
+        lambda: kernels.unzigzag(bytes(4), 1, bytearray(12), 4),
+        lambda: kernels.unzigzag(bytes(4), 3, bytearray(4), 4),
     ],
 )
 def test_buffers_that_do_not_fit_are_refused(call):

@@ -7,6 +7,7 @@ import numpy as np
 
 from aecodec.codec.effort import Effort, effort_of
 from aecodec.codec.equivalent import Attempt, cheapest, first_errors, widest_within
+from aecodec.codec.finite import finite_values
 from aecodec.codec.float_mode import decode_floats
 from aecodec.codec.hidden_mode import decode_hidden
 from aecodec.codec.ladder_mode import decode_ladder, encode_ladder
@@ -104,16 +105,16 @@ class ChunkCoder:
 
     def _encode_bounded(self, array: np.ndarray, errors: np.ndarray, effort: Effort, origin: Origin) -> bytes | None:
         """The smallest of what the lattice, the predictor and, if nothing may be lost, whole numbers as such give."""
-        found = []
+        found, seen = [], finite_values(array)
         if self.fidelity.kind == "lossless":
             found.append(encode_whole_numbers(array, effort))
         if effort.predicted and self.model is not None and self.model.manifest.predictor is not None:
-            predicted = encode_predicted(array, errors, self.model, origin)
+            predicted = encode_predicted(seen, errors, self.model, origin)
             if predicted is not None:
                 found.append(bytes([Mode.PREDICTED]) + predicted.pack(effort.thorough))
         best = min((body for body in found if body is not None), key=len, default=None)
         most = _SLACK * 8 * len(best) / array.size if best is not None else np.inf
-        body = encode_lattice(array, errors, self._autoencoder, effort, origin, most)
+        body = encode_lattice(seen, errors, self._autoencoder, effort, origin, most)
         if body is not None and (best is None or len(body) + 1 < len(best)):
             best = bytes([Mode.LATTICE]) + body
         return best
@@ -130,7 +131,7 @@ class ChunkCoder:
         predicts = effort.predicted and self.model is not None and self.model.manifest.predictor is not None
         errors = first_errors(fidelity, channels, array.dtype)
         if fidelity.kind == "quality":
-            if not found and (body := encode_lattice(array, errors, autoencoder, effort, origin)) is not None:
+            if not found and (body := encode_lattice(finite_values(array), errors, autoencoder, effort, origin)) is not None:
                 found.append(bytes([Mode.LATTICE]) + body)
         elif predicts or not found:
             encode = self._attempt_predicted if predicts else self._attempt_lattice
@@ -152,13 +153,13 @@ class ChunkCoder:
 
     def _attempt_predicted(self, array: np.ndarray, errors: np.ndarray, effort: Effort, origin: Origin) -> Attempt | None:
         assert self.model is not None
-        predicted = encode_predicted(array, errors, self.model, origin, bounded=False)
+        predicted = encode_predicted(finite_values(array), errors, self.model, origin, bounded=False)
         if predicted is None:
             return None
         return Attempt(bytes([Mode.PREDICTED]) + predicted.pack(effort.thorough), predicted.restored)
 
     def _attempt_lattice(self, array: np.ndarray, errors: np.ndarray, effort: Effort, origin: Origin) -> Attempt | None:
-        body = encode_lattice(array, errors, self._autoencoder, effort, origin)
+        body = encode_lattice(finite_values(array), errors, self._autoencoder, effort, origin)
         if body is None:
             return None
         n, c, h, w = array.shape

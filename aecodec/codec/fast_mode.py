@@ -5,10 +5,9 @@ The body is that of lattice_mode.py (FORMAT.md, "Mode 2, lattice").
 
 import numpy as np
 
-from aecodec.canonical import fill_missing
 from aecodec.codec.effort import Effort
-from aecodec.codec.sections import encode_classes, encode_steps, non_finite_classes
-from aecodec.compiled.values import channel_ranges
+from aecodec.codec.finite import FiniteValues
+from aecodec.codec.sections import encode_classes, encode_steps
 from aecodec.fast_lattice import SafeLattice, predicted_residual, safe_lattice
 from aecodec.lorenzo import as_planes
 from aecodec.packing.contexts import encode_whole, encode_zigzagged_cells, hasty_residual_size, spread_part
@@ -22,15 +21,10 @@ _PART = 1 << 15  # values
 _LONGER = 4  # times: trees of the scales that cells have take the more of a piece the shorter it is
 
 
-def encode_fast(array: np.ndarray, errors: np.ndarray, effort: Effort) -> bytes | None:
-    """Canonical `array` -> body; None where the bound cannot be proven. `errors`: largest absolute error of each channel."""
-    values, classes = array, None
-    low, high = channel_ranges(values)
-    if not (np.isfinite(low).all() and np.isfinite(high).all()):
-        classes = non_finite_classes(array)
-        values = fill_missing(array)
-        low, high = channel_ranges(values)
-    lattice = safe_lattice(errors, low, high, array.dtype)
+def encode_fast(seen: FiniteValues, errors: np.ndarray, effort: Effort) -> bytes | None:
+    """A chunk -> body; None where the bound cannot be proven. `errors`: largest absolute error of each channel."""
+    values, classes = seen.values, seen.classes
+    lattice = safe_lattice(errors, seen.low, seen.high, values.dtype)
     if lattice is None:
         return None
     mask, cell, bits = _choose(values, lattice, effort)

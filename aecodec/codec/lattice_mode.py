@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from aecodec.canonical import fill_missing
 from aecodec.codec.effort import Effort
 from aecodec.codec.fast_mode import encode_fast
+from aecodec.codec.finite import FiniteValues
 from aecodec.codec.latent_coding import LatentCoder, decode_latent_section
 from aecodec.codec.model import Model, Origin
 from aecodec.codec.sections import (
@@ -23,7 +23,6 @@ from aecodec.codec.sections import (
     encode_classes,
     encode_exceptions,
     encode_steps,
-    non_finite_classes,
     output_checksum,
     put_back,
 )
@@ -33,7 +32,6 @@ from aecodec.lattice import (
     from_lattice,
     lattice_steps,
     lorenzo_residual,
-    peaks,
     to_lattice,
     within_bound,
 )
@@ -72,19 +70,18 @@ class _Chunk:
 
 
 def encode_lattice(
-    array: np.ndarray, errors: np.ndarray, model: Model | None, effort: Effort, origin: Origin, most: float = np.inf
+    seen: FiniteValues, errors: np.ndarray, model: Model | None, effort: Effort, origin: Origin, most: float = np.inf
 ) -> bytes | None:
-    """Canonical `array` -> body; None if no lattice serves it. `errors`: largest absolute error of each channel.
+    """A chunk -> body; None if no lattice serves it. `errors`: largest absolute error of each channel.
 
     None too where a sample says that it would come out at over `most` bits per value.
     """
     if not effort.latents:
-        if (fast := encode_fast(array, errors, effort)) is not None:
+        if (fast := encode_fast(seen, errors, effort)) is not None:
             return fast
         model = None
-    classes = non_finite_classes(array)
-    values = array if classes is None else fill_missing(array)
-    steps = lattice_steps(errors, peaks(values), array.dtype)
+    array, values, classes = seen.array, seen.values, seen.classes
+    steps = lattice_steps(errors, seen.peaks, array.dtype)
     if not steps.all():
         return None
     chunk = _Chunk(values, steps, origin)
@@ -97,7 +94,7 @@ def encode_lattice(
     x_hat = coded.x_hat if coded is not None else None
     indices = chunk.indices(x_hat)
     if indices is None:
-        return encode_lattice(array, errors, None, effort, origin, most) if x_hat is not None else None
+        return encode_lattice(seen, errors, None, effort, origin, most) if x_hat is not None else None
 
     stored, per_channel = encode_steps(steps)
     flags = PER_CHANNEL if per_channel else 0

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aecodec.canonical import fill_missing
 from aecodec.codec.fine_lattice import LARGEST_SPACING, FineLattice, FineValues, fine_lattice, fine_values
+from aecodec.codec.finite import FiniteValues
 from aecodec.codec.grouping import put_phases, put_symbols, take_phases, take_symbols
 from aecodec.codec.model import Model, Origin
 from aecodec.codec.sections import (
@@ -20,13 +20,12 @@ from aecodec.codec.sections import (
     encode_classes,
     encode_exceptions,
     encode_steps,
-    non_finite_classes,
     put_back,
 )
 from aecodec.compiled.path import compiled_serves
 from aecodec.compiled.values import all_within
 from aecodec.errors import FormatError, ModelError
-from aecodec.lattice import from_lattice, lattice_steps, lorenzo_residual, lorenzo_restore, peaks, within_bound
+from aecodec.lattice import from_lattice, lattice_steps, lorenzo_residual, lorenzo_restore, within_bound
 from aecodec.packing.contexts import decode_residual, encode_residual
 from aecodec.packing.estimate import residual_bits
 from aecodec.packing.groups import GroupedSymbols, encode_groups
@@ -65,20 +64,20 @@ class Predicted:
         return bytes(out) + self.tail
 
 
-def encode_predicted(array: np.ndarray, errors: np.ndarray, model: Model, origin: Origin, bounded: bool = True) -> Predicted | None:
-    """Canonical `array` -> what its body holds; None if the lattice does not serve it. `errors`: largest of each channel.
+def encode_predicted(
+    seen: FiniteValues, errors: np.ndarray, model: Model, origin: Origin, bounded: bool = True
+) -> Predicted | None:
+    """A chunk -> what its body holds; None if the lattice does not serve it. `errors`: largest of each channel.
 
     If not `bounded`, more residuals than the nearest are 0, and some values err by more: fewer bytes for the same mean error.
     """
-    classes = non_finite_classes(array)
-    values = array if classes is None else fill_missing(array)
-    most = peaks(values)
-    steps = lattice_steps(errors, most, array.dtype)
+    array, classes = seen.array, seen.classes
+    steps = lattice_steps(errors, seen.peaks, array.dtype)
     lattice = fine_lattice(steps, array.dtype) if steps.all() else None
     if model.manifest.predictor is None or lattice is None:
         return None
     base = _base(model, array.shape, origin, array.dtype)
-    fine = fine_values(values, base, lattice, most)
+    fine = fine_values(seen.values, base, lattice, seen.peaks)
     if fine is None:
         return None
     sites = model.constant_sites(array.shape, origin)

@@ -9,6 +9,7 @@
 #include "phase_calls.h"
 #include "stream_calls.h"
 #include "symbol_calls.h"
+#include "unpack_calls.h"
 #include "value_calls.h"
 
 static PyMethodDef methods[] = {
@@ -18,6 +19,9 @@ static PyMethodDef methods[] = {
     {"pack_joint", pack_joint, METH_VARARGS, NULL},
     {"statistics", statistics, METH_VARARGS, NULL},
     {"take_from", take_from, METH_VARARGS, NULL},
+    {"unpack_joint", unpack_joint, METH_VARARGS, NULL},
+    {"put_escaped", put_escaped, METH_VARARGS, NULL},
+    {"unzigzag", unzigzag, METH_VARARGS, NULL},
     {"residual_of", residual_of, METH_VARARGS, NULL},
     {"sum_cells", sum_cells, METH_VARARGS, NULL},
     {"count_beyond", count_beyond, METH_VARARGS, NULL},

@@ -24,4 +24,20 @@ static int check_shape(Shape *shape, Py_ssize_t bytes) {
     return shape->wide || bytes == values * 4 ? 1 : fail("values of another size");
 }
 
+/* Symbols of all scale indices, of 2 or 4 bytes each. */
+typedef struct {
+    const void *all;
+    int width;
+} Symbols;
+
+/* 1 if b[0], the symbols, b[1], those used of each index, and b[2], where they end, agree. */
+static int check_symbols(const Symbols *symbols, const Py_buffer *b) {
+    const int64_t *used = b[1].buf, *ends = b[2].buf;
+    if (symbols->width != 2 && symbols->width != 4) return fail("symbols of another width");
+    if (b[1].len != INDICES * 8 || b[2].len != INDICES * 8) return fail("groups of another number");
+    for (int i = 0; i < INDICES; i++)
+        if (used[i] < 0 || ends[i] > b[0].len / symbols->width) return fail("groups beyond the symbols");
+    return 1;
+}
+
 #endif

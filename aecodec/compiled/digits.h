@@ -56,4 +56,53 @@ DIGITS(8)
 DIGITS(16)
 DIGITS(32)
 
+enum { PACKED_PART = 2048 }; /* bytes that are unpacked while they are in cache */
+
+LOOP void split_digit(uint8_t *restrict rest, uint16_t inverse, uint8_t base, uint8_t *restrict digits, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        uint8_t quotient = (uint8_t)((uint32_t)rest[i] * inverse >> 16);
+        digits[i] = (uint8_t)(rest[i] - quotient * base);
+        rest[i] = quotient;
+    }
+}
+
+/* The inverse of packing, for `count` digits; the last of a byte is not reduced. */
+static void unpack(const uint8_t *packed, int64_t size, int base, int per_byte, uint8_t *out, int64_t count) {
+    uint8_t rest[PACKED_PART], digits[PACKED_PART];
+    uint16_t inverse = (uint16_t)(65536 / base + 1); /* exact for bytes: 255 * base < 65536 */
+    for (int64_t at = 0; at < size; at += PACKED_PART) {
+        int64_t n = size - at < PACKED_PART ? size - at : PACKED_PART;
+        memcpy(rest, packed + at, (size_t)n);
+        for (int part = 0; part < per_byte; part++) {
+            int64_t start = part * size + at, room = count - start < n ? count - start : n;
+            if (part < per_byte - 1) split_digit(rest, inverse, (uint8_t)base, digits, n);
+            if (room > 0) memcpy(out + start, part < per_byte - 1 ? digits : rest, (size_t)room);
+        }
+    }
+}
+
+LOOP int64_t count_equal(const uint8_t *restrict values, uint8_t wanted, int64_t n) {
+    int64_t count = 0;
+    for (int64_t i = 0; i < n; i++) count += values[i] == wanted;
+    return count;
+}
+
+#define UNPACKED(BITS)                                                                                                          /* Digits, and where they are `escape`, the next of `others`, of which there are enough. */                                 static void put_escaped##BITS(const uint8_t *restrict digits, uint8_t escape, const uint##BITS##_t *restrict others,                                      uint##BITS##_t *restrict out, int64_t n) {                                                        for (int64_t i = 0, used = 0; i < n; i++) {                                                                                     int is_escaped = digits[i] == escape;                                                                                       out[i] = is_escaped ? others[used] : digits[i];                                                                             used += is_escaped;                                                                                                     }                                                                                                                       }
+
+UNPACKED(8)
+UNPACKED(16)
+UNPACKED(32)
+
+#define UNZIGZAG(NAME, FROM, TO)                                                                          \
+    LOOP void NAME(const FROM *restrict values, TO *restrict out, int64_t n) {                            \
+        for (int64_t i = 0; i < n; i++)                                                                   \
+            out[i] = (TO)((uint32_t)values[i] >> 1 ^ (0u - ((uint32_t)values[i] & 1)));                   \
+    }
+
+UNZIGZAG(unzigzag8, uint8_t, int32_t)
+UNZIGZAG(unzigzag16, uint16_t, int32_t)
+UNZIGZAG(unzigzag32, uint32_t, int32_t)
+UNZIGZAG(narrow8, uint8_t, int16_t)
+UNZIGZAG(narrow16, uint16_t, int16_t)
+
 #endif

@@ -3,6 +3,7 @@
 import numpy as np
 
 from aecodec.compiled.kernels import kernels
+from aecodec.compiled.room import room
 from aecodec.compiled.walk import serves, steps
 from aecodec.models.linear_predictor import LinearPredictor
 from aecodec.packing.scale import INDICES
@@ -31,12 +32,14 @@ def decode_phases(
 ) -> bool:
     """Fill `values`, int32 (1, frames, channels, rows, columns), contiguous, of which only the base grid is known.
 
-    `symbols`: int32, those of scale index i from `used`[i], which is moved on, to `ends`[i]; False if they do not suffice.
+    `symbols`: int16 or int32, those of scale index i from `used`[i], which is moved on, to `ends`[i]; False if they do not suffice.
     """
     assert kernels is not None
     flat = _NONE if free is None else np.ascontiguousarray(free)
-    decode = kernels.decode_phase
-    return all(decode(*step.arguments(flat), symbols, used, ends) for step in steps(values, layout, predictor, spacing))
+    taken = (symbols, used, ends, symbols.itemsize)
+    with room() as mine:
+        walk = steps(values, layout, predictor, spacing, mine)
+        return all(kernels.decode_phase(*step.arguments(flat), *taken) for step in walk)
 
 
 def encode_phases(
@@ -54,10 +57,11 @@ def encode_phases(
     exact, base, scales = source
     exact = np.ascontiguousarray(exact, exact.dtype if exact.dtype in _FLOATS else np.float64)
     reals = (exact, np.ascontiguousarray(base), np.ascontiguousarray(scales))
-    symbols, indices, done = np.empty(values.size, np.int32), np.empty(values.size, np.uint8), 0
-    for step in steps(values, layout, predictor, spacing):
-        done = kernels.encode_phase(*step.arguments(flat), *reals, symbols, indices, dead_zone, done)
-    return sort_by_index(symbols[:done], indices[:done])
+    with room() as mine:
+        symbols, indices, done = mine.empty(values.size, np.int32), mine.empty(values.size, np.uint8), 0
+        for step in steps(values, layout, predictor, spacing, mine):
+            done = kernels.encode_phase(*step.arguments(flat), *reals, symbols, indices, dead_zone, done)
+        return sort_by_index(symbols[:done], indices[:done])
 
 
 def sort_by_index(symbols: np.ndarray, index: np.ndarray, least: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -77,4 +81,4 @@ def spread_by_index(symbols: np.ndarray, index: np.ndarray, used: np.ndarray, en
     Where the index is 0 there is none, but a 0. False if they do not suffice.
     """
     assert kernels is not None
-    return kernels.spread_by_index(symbols, index, used, ends, out)
+    return kernels.spread_by_index(symbols, symbols.itemsize, used, ends, index, out)

@@ -19,6 +19,7 @@ typedef struct {
     const uint8_t *free; /* of each value of the array: 1 where nothing is coded; or NULL */
 } Phase;
 
+/* Values from their means, and distances from their midpoints. */
 LOOP void reconstruct(const int32_t *restrict means, const int32_t *restrict middle, const int32_t *restrict residual,
                       int32_t spacing, int32_t *restrict values, int32_t *restrict details, int64_t n) {
     for (int64_t i = 0; i < n; i++) {
@@ -28,54 +29,74 @@ LOOP void reconstruct(const int32_t *restrict means, const int32_t *restrict mid
     }
 }
 
+/* The same, put between known ones. */
+LOOP void reconstruct_between(const int32_t *restrict known, const int32_t *restrict means, const int32_t *restrict middle,
+                              const int32_t *restrict residual, int32_t spacing, int32_t *restrict values,
+                              int32_t *restrict details, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        int32_t x = wrap_add(means[i], (int32_t)((uint32_t)residual[i] * (uint32_t)spacing));
+        values[2 * i] = known[i];
+        values[2 * i + 1] = x;
+        details[i] = wrap_sub(x, middle[i]);
+    }
+}
+
+static inline int32_t size_of(int32_t residual, int32_t spacing) {
+    int32_t size = wrap_abs((int32_t)((uint32_t)residual * (uint32_t)spacing));
+    return size < SIZE_LIMIT ? size : SIZE_LIMIT;
+}
+
+/* Magnitudes of residuals. */
 LOOP void find_sizes(const int32_t *restrict residual, int32_t spacing, int32_t *restrict sizes, int64_t n) {
+    for (int64_t i = 0; i < n; i++) sizes[i] = size_of(residual[i], spacing);
+}
+
+LOOP void find_sizes_between(const int32_t *restrict known, const int32_t *restrict residual, int32_t spacing,
+                             int32_t *restrict sizes, int64_t n) {
     for (int64_t i = 0; i < n; i++) {
-        int32_t size = wrap_abs((int32_t)((uint32_t)residual[i] * (uint32_t)spacing));
-        sizes[i] = size < SIZE_LIMIT ? size : SIZE_LIMIT;
+        sizes[2 * i] = known[i];
+        sizes[2 * i + 1] = size_of(residual[i], spacing);
     }
 }
 
-LOOP void interleave(const int32_t *restrict known, const int32_t *restrict between, int32_t *restrict out, int64_t n) {
-    for (int64_t i = 0; i < n; i++) {
-        out[2 * i] = known[i];
-        out[2 * i + 1] = between[i];
-    }
-}
-
-/* Put line a of the values between, n of them, among the known ones of its plane. */
-static void put_line(const Geometry *g, const int32_t *known, const int32_t *between, int64_t a, int32_t *out) {
-    size_t bytes = (size_t)g->known_count * 4;
-    if (g->across) {
-        memcpy(out + 2 * a * g->count, known + a * g->count, bytes);
-        memcpy(out + (2 * a + 1) * g->count, between, bytes);
-        if (a == g->lines - 1 && g->known_lines > g->lines)
-            memcpy(out + 2 * g->lines * g->count, known + g->lines * g->count, bytes);
-        return;
-    }
-    known += a * g->known_count;
-    out += a * (g->known_count + g->count);
-    interleave(known, between, out, g->count);
-    if (g->known_count > g->count) out[2 * g->count] = known[g->count];
+/* Known lines of a plane, those of the values between left out. */
+static void copy_known(const Geometry *g, const int32_t *known, int32_t *out) {
+    for (int64_t a = 0; a < g->known_lines; a++) memcpy(out + 2 * a * g->count, known + a * g->count, (size_t)g->count * 4);
 }
 
 /* The values of one plane, and what later ones will want to know of them, from s->means and s->residual. */
 static void put_plane(const Phase *phase, const Scratch *s, int64_t plane) {
     const Geometry *g = &phase->geometry;
-    int64_t n = g->count, before = plane * g->known_lines * g->known_count, after = before + plane * g->lines * n;
-    for (int64_t a = 0; a < g->lines; a++) {
-        int32_t *details = phase->grids.details + (plane * g->lines + a) * n;
-        reconstruct(s->means + a * n, s->middle + a * n, s->residual + a * n, (int32_t)g->spacing, s->expected, details, n);
-        put_line(g, phase->grids.values + before, s->expected, a, phase->new_values + after);
-        if (!phase->new_sizes) continue;
-        find_sizes(s->residual + a * n, (int32_t)g->spacing, s->expected, n);
-        put_line(g, phase->grids.sizes + before, s->expected, a, phase->new_sizes + after);
+    int64_t n = g->count, known = g->known_lines * g->known_count, width = g->across ? 2 * n : g->known_count + n;
+    const int32_t *values = phase->grids.values + plane * known, *sizes = phase->grids.sizes + plane * known;
+    int32_t *details = phase->grids.details + plane * g->lines * n, spacing = (int32_t)g->spacing;
+    int32_t *new_values = phase->new_values + plane * (known + g->lines * n);
+    int32_t *new_sizes = phase->new_sizes ? phase->new_sizes + plane * (known + g->lines * n) : NULL;
+    if (g->across) copy_known(g, values, new_values);
+    if (g->across && new_sizes) copy_known(g, sizes, new_sizes);
+    for (int64_t a = 0; a < g->lines; a++, details += n) {
+        const int32_t *means = s->means + a * n, *middle = s->middle + a * n, *residual = s->residual + a * n;
+        int32_t *out = new_values + a * width, *out_sizes = new_sizes ? new_sizes + a * width : NULL;
+        if (g->across) {
+            reconstruct(means, middle, residual, spacing, out + n, details, n);
+            if (out_sizes) find_sizes(residual, spacing, out_sizes + n, n);
+            continue;
+        }
+        const int32_t *line = values + a * g->known_count, *line_sizes = sizes + a * g->known_count;
+        reconstruct_between(line, means, middle, residual, spacing, out, details, n);
+        if (out_sizes) find_sizes_between(line_sizes, residual, spacing, out_sizes, n);
+        if (g->known_count == n) continue;
+        out[2 * n] = line[n];
+        if (out_sizes) out_sizes[2 * n] = line_sizes[n];
     }
 }
 
 /* Residuals of one plane in coding order, those of index k from used[k], which is moved on, to ends[k]; 0 if these run out. */
-static int take_residuals(const Phase *phase, const Scratch *s, int64_t plane, const int32_t *symbols, int64_t *used,
+static int take_residuals(const Phase *phase, const Scratch *s, int64_t plane, const Symbols *symbols, int64_t *used,
                           const int64_t *ends) {
     const Geometry *g = &phase->geometry;
+    const int16_t *narrow = symbols->width == 2 ? symbols->all : NULL;
+    const int32_t *wide = symbols->all;
     int64_t n = g->count, outer = g->across ? n : g->lines, inner = g->across ? g->lines : n;
     int64_t step = g->across ? n : 1, line = g->across ? 1 : n;
     const uint8_t *free = phase->free ? phase->free + plane * g->extent + g->first : NULL;
@@ -88,14 +109,14 @@ static int take_residuals(const Phase *phase, const Scratch *s, int64_t plane, c
             int k = s->index[at];
             int64_t place = used[k];
             if (place >= ends[k]) return 0;
-            s->residual[at] = symbols[place];
+            s->residual[at] = narrow ? narrow[place] : wide[place];
             used[k] = place + 1;
         }
     }
     return 1;
 }
 
-static int decode_planes(const Phase *phase, const Scratch *s, const int32_t *symbols, int64_t *used, const int64_t *ends) {
+static int decode_planes(const Phase *phase, const Scratch *s, const Symbols *symbols, int64_t *used, const int64_t *ends) {
     for (int64_t n = 0; n < phase->planes; n++) {
         const int64_t *places = phase->places + n * (1 + phase->geometry.sources);
         predict_plane(&phase->grids, places, &phase->geometry, &phase->weights, s);
@@ -224,20 +245,18 @@ static int parse_phase(Phase *phase, const Py_buffer *b) {
     return 1;
 }
 
-/* decode_phase(*common, symbols, used, ends) -> whether the symbols suffice */
+/* decode_phase(*common, symbols, used, ends, bytes of each symbol) -> whether the symbols suffice */
 static PyObject *decode_phase(PyObject *self, PyObject *args) {
     Py_buffer b[COMMON + 3];
     (void)self;
-    if (!PyArg_ParseTuple(args, COMMON_FORMAT "y*w*y*", COMMON_BUFFERS(b), &b[13], &b[14], &b[15])) return NULL;
+    Symbols symbols;
+    if (!PyArg_ParseTuple(args, COMMON_FORMAT "y*w*y*i", COMMON_BUFFERS(b), &b[13], &b[14], &b[15], &symbols.width)) return NULL;
     Phase phase;
     Scratch scratch;
     PyObject *result = NULL;
-    int64_t *used = b[COMMON + 1].buf;
-    const int64_t *ends = b[COMMON + 2].buf;
     int sound = parse_phase(&phase, b);
-    if (sound && (b[COMMON + 1].len != INDICES * 8 || b[COMMON + 2].len != INDICES * 8)) sound = fail("groups of another number");
-    for (int i = 0; sound && i < INDICES; i++)
-        if (used[i] < 0 || ends[i] > b[COMMON].len / 4) sound = fail("groups beyond the symbols");
+    symbols.all = b[COMMON].buf;
+    sound = sound && check_symbols(&symbols, b + COMMON);
     if (sound && !make_scratch(&scratch, &phase.geometry)) {
         PyErr_NoMemory();
         sound = 0;
@@ -245,7 +264,7 @@ static PyObject *decode_phase(PyObject *self, PyObject *args) {
     if (sound) {
         int enough;
         Py_BEGIN_ALLOW_THREADS;
-        enough = decode_planes(&phase, &scratch, b[COMMON].buf, used, ends);
+        enough = decode_planes(&phase, &scratch, &symbols, b[COMMON + 1].buf, b[COMMON + 2].buf);
         Py_END_ALLOW_THREADS;
         free_scratch(&scratch);
         result = PyBool_FromLong(enough);

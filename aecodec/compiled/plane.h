@@ -52,7 +52,7 @@ typedef struct {
 
 /* Memory for one plane at a time. */
 typedef struct {
-    int32_t *middle, *means, *residual, *raw, *expected, *edge;
+    int32_t *middle, *means, *residual, *raw, *expected;
     uint8_t *index;
     float *ring, *box, *own, *total, *zeros;
     double *reals; /* of one line */
@@ -65,7 +65,7 @@ static inline int32_t wrap_abs(int32_t a) { return a < 0 ? wrap_sub(0, a) : a; }
 static inline int64_t plane_count(const Geometry *g) { return 3 + (1 + g->offsets) * g->sources; }
 
 static void free_scratch(Scratch *s) {
-    free(s->middle), free(s->means), free(s->residual), free(s->raw), free(s->expected), free(s->edge), free(s->index);
+    free(s->middle), free(s->means), free(s->residual), free(s->raw), free(s->expected), free(s->index);
     free(s->ring), free(s->box), free(s->own), free(s->total), free(s->zeros), free(s->reals);
 }
 
@@ -77,14 +77,13 @@ static int make_scratch(Scratch *s, const Geometry *g) {
     s->index = malloc(plane);
     s->raw = calloc(planes * line, 4);
     s->expected = calloc(line, 4);
-    s->edge = calloc(line, 4);
     s->ring = calloc(3 * planes * line, 4);
     s->box = calloc(3 * line, 4);
     s->own = calloc(3 * line, 4);
     s->total = calloc(line, 4);
     s->zeros = calloc(line, 4);
     s->reals = malloc(line * 8);
-    if (s->middle && s->means && s->residual && s->index && s->raw && s->expected && s->edge && s->ring && s->box && s->own &&
+    if (s->middle && s->means && s->residual && s->index && s->raw && s->expected && s->ring && s->box && s->own &&
         s->total && s->zeros && s->reals)
         return 1;
     free_scratch(s);
@@ -99,27 +98,23 @@ LOOP void subtract(const int32_t *restrict a, const int32_t *restrict b, int32_t
     for (int64_t i = 0; i < n; i++) out[i] = wrap_sub(a[i], b[i]);
 }
 
-/* The known values on both sides of those between, of line a of one plane; the first again where there is none after. */
-static inline void find_ends(const int32_t *plane, const Geometry *g, int64_t a, const Scratch *s, const int32_t **first,
-                             const int32_t **second) {
+/* The known values on both sides of those between, of line a of one plane; the same line again where there is none after. Returns
+ * how many have one after them: n, or n - 1. */
+static inline int64_t find_ends(const int32_t *plane, const Geometry *g, int64_t a, const int32_t **first, const int32_t **second) {
+    *first = plane + a * g->known_count;
     if (g->across) {
-        *first = plane + a * g->known_count;
         *second = plane + (a + 1 < g->known_lines ? a + 1 : a) * g->known_count;
-    } else if (g->known_count > g->count) {
-        *first = plane + a * g->known_count;
-        *second = *first + 1;
-    } else {
-        memcpy(s->edge, plane + a * g->known_count, (size_t)g->count * 4);
-        s->edge[g->count] = s->edge[g->count - 1];
-        *first = s->edge;
-        *second = s->edge + 1;
+        return g->count;
     }
+    *second = *first + 1;
+    return g->known_count > g->count ? g->count : g->count - 1;
 }
 
-static inline void find_middle(const int32_t *plane, const Geometry *g, int64_t a, const Scratch *s, int32_t *out) {
+static inline void find_middle(const int32_t *plane, const Geometry *g, int64_t a, int32_t *out) {
     const int32_t *first, *second;
-    find_ends(plane, g, a, s, &first, &second);
-    halve(first, second, out, g->count);
+    int64_t paired = find_ends(plane, g, a, &first, &second);
+    halve(first, second, out, paired);
+    if (paired < g->count) out[paired] = wrap_add(first[paired], first[paired]) >> 1;
 }
 
 /* Point `inputs` at the P inputs of line a, before they are shifted and clipped; NULL for those of absent sources. */
@@ -127,8 +122,9 @@ static void gather(const Grids *grids, const int64_t *places, const Geometry *g,
     int64_t n = g->count, known = g->known_lines * g->known_count;
     int32_t *raw = s->raw;
     const int32_t *here = s->middle + a * n, *first, *second;
-    find_ends(grids->values + places[0] * known, g, a, s, &first, &second);
-    subtract(first, second, raw, n);
+    int64_t paired = find_ends(grids->values + places[0] * known, g, a, &first, &second);
+    subtract(first, second, raw, paired);
+    if (paired < n) raw[paired] = 0;
     *inputs++ = raw;
     raw += n;
     if (g->across) {
@@ -146,21 +142,34 @@ static void gather(const Grids *grids, const int64_t *places, const Geometry *g,
         if (!g->offsets) continue;
         raw += n;
         if (is_there) {
-            find_middle(grids->values + places[k] * known, g, a, s, s->expected);
+            find_middle(grids->values + places[k] * known, g, a, s->expected);
             subtract(here, s->expected, raw, n);
         }
         *inputs++ = is_there ? raw : NULL;
     }
     raw += n;
-    find_middle(grids->sizes + places[0] * known, g, a, s, raw);
+    find_middle(grids->sizes + places[0] * known, g, a, raw);
     *inputs = raw;
 }
 
-/* The magnitudes of every fourth value of a line. */
-LOOP int64_t add_quarter(const int32_t *restrict line, int64_t n) {
-    int64_t total = 0;
-    for (int64_t i = 0; i < n; i += 4) total += wrap_abs(line[i]);
-    return total;
+/* The magnitudes of every fourth value of a line, and, in `bits`, what they have set: a sum of 32 bits holds if those are few. */
+LOOP uint32_t add_fourths(const int32_t *restrict line, uint32_t n, uint32_t *restrict bits) {
+    uint32_t sum = 0, seen = 0;
+    for (uint32_t i = 0; i < n; i++) { /* without strides, that is faster */
+        uint32_t size = (uint32_t)wrap_abs(line[i]) & (i & 3 ? 0 : UINT32_MAX);
+        sum += size;
+        seen |= size;
+    }
+    *bits = seen;
+    return sum;
+}
+
+static int64_t add_quarter(const int32_t *line, int64_t n) {
+    uint32_t bits, total = add_fourths(line, (uint32_t)n, &bits);
+    if ((uint64_t)bits * (uint64_t)(n / 4 + 1) <= INT32_MAX) return total;
+    int64_t sum = 0;
+    for (int64_t i = 0; i < n; i += 4) sum += wrap_abs(line[i]);
+    return sum;
 }
 
 /* Bits to drop so that usual inputs stay within the limit. */
@@ -179,26 +188,50 @@ static int find_shift(const Grids *grids, const int64_t *places, const Geometry 
     return bits > LIMIT_BITS ? bits - LIMIT_BITS : 0;
 }
 
-/* Shift and clip a line of one input into its place of the ring; its weighted magnitudes into box, for 3 x 3, and own. */
-LOOP void load(const int32_t *restrict raw, int shift, float around, float near, float *restrict ring, float *restrict box,
-               float *restrict own, int64_t n) {
+/* Lines of some inputs, `apart` each of these from the next in the ring, and the weights of their magnitudes. */
+typedef struct {
+    const int32_t *raw[MOST_PLANES];
+    float *ring[MOST_PLANES];
+    float around[MOST_PLANES], near[MOST_PLANES];
+    int count;
+} Lines;
+
+/* Shift and clip `count` lines into their places of the ring, and add their weighted magnitudes to box, for 3 x 3, and own. */
+static inline __attribute__((always_inline)) void load_lines(int count, const Lines *lines, int from, int shift, float *restrict box,
+                                                             float *restrict own, int64_t n) {
+    const int32_t *raw[4];
+    float *ring[4], around[4], near[4];
+    for (int p = 0; p < count; p++) {
+        raw[p] = lines->raw[from + p], ring[p] = lines->ring[from + p];
+        around[p] = lines->around[from + p], near[p] = lines->near[from + p];
+    }
+#pragma GCC ivdep
     for (int64_t i = 0; i < n; i++) {
-        int32_t x = raw[i] >> shift;
-        x = x > -INPUT_LIMIT ? x : -INPUT_LIMIT;
-        x = x < INPUT_LIMIT ? x : INPUT_LIMIT;
-        float y = (float)x, size = fabsf(y);
-        ring[i] = y;
-        box[i] += around * size;
-        own[i] += near * size;
+        float near_all = from ? own[i] : 0.0f, around_all = from ? box[i] : 0.0f;
+        for (int p = 0; p < count; p++) {
+            int32_t x = raw[p][i] >> shift;
+            x = x > -INPUT_LIMIT ? x : -INPUT_LIMIT;
+            x = x < INPUT_LIMIT ? x : INPUT_LIMIT;
+            float y = (float)x, size = fabsf(y);
+            ring[p][i] = y;
+            around_all += around[p] * size;
+            near_all += near[p] * size;
+        }
+        box[i] = around_all;
+        own[i] = near_all;
     }
 }
 
-/* The same of an input that has no weight in the scale. */
-LOOP void load_unweighted(const int32_t *restrict raw, int shift, float *restrict ring, int64_t n) {
-    for (int64_t i = 0; i < n; i++) {
-        int32_t x = raw[i] >> shift;
-        x = x > -INPUT_LIMIT ? x : -INPUT_LIMIT;
-        ring[i] = (float)(x < INPUT_LIMIT ? x : INPUT_LIMIT);
+#define LOAD(COUNT)                                                                                                    LOOP void load##COUNT(const Lines *lines, int from, int shift, float *box, float *own, int64_t n) {                    load_lines(COUNT, lines, from, shift, box, own, n);                                                            }
+LOAD(1)
+LOAD(2)
+LOAD(3)
+LOAD(4)
+
+static void load(const Lines *lines, int shift, float *box, float *own, int64_t n) {
+    for (int from = 0; from < lines->count; from += 4) {
+        int left = lines->count - from;
+        (left == 1 ? load1 : left == 2 ? load2 : left == 3 ? load3 : load4)(lines, from, shift, box, own, n);
     }
 }
 
@@ -259,20 +292,20 @@ static void predict_plane(const Grids *grids, const int64_t *places, const Geome
     int64_t n = g->count, line = n + 2, planes = plane_count(g), known = g->known_lines * g->known_count;
     int active[MOST_PLANES], actives = find_active(g, w, places, active);
     const int32_t *inputs[MOST_PLANES];
-    for (int64_t a = 0; a < g->lines; a++) find_middle(grids->values + places[0] * known, g, a, s, s->middle + a * n);
+    for (int64_t a = 0; a < g->lines; a++) find_middle(grids->values + places[0] * known, g, a, s->middle + a * n);
     int shift = find_shift(grids, places, g, s);
     for (int64_t a = 0; a <= g->lines; a++) {
         if (a < g->lines) {
             float *ring = s->ring + a % 3 * planes * line + 1, *box = s->box + a % 3 * line + 1, *own = s->own + a % 3 * line;
             gather(grids, places, g, a, s, inputs);
-            memset(box, 0, (size_t)n * 4);
-            memset(own, 0, (size_t)n * 4);
-            for (int64_t p = 0; p < planes; p++) {
-                if (inputs[p] && (w->around[p] != 0 || w->near[p] != 0))
-                    load(inputs[p], shift, w->around[p], w->near[p], ring + p * line, box, own, n);
-                else if (inputs[p])
-                    load_unweighted(inputs[p], shift, ring + p * line, n);
+            Lines lines;
+            lines.count = 0;
+            for (int p = 0; p < planes; p++) {
+                if (!inputs[p]) continue;
+                lines.raw[lines.count] = inputs[p], lines.ring[lines.count] = ring + p * line;
+                lines.around[lines.count] = w->around[p], lines.near[lines.count++] = w->near[p];
             }
+            load(&lines, shift, box, own, n);
         }
         if (!a) continue;
         int64_t here = (a - 1) % 3, above = (a + 1) % 3, below = a % 3;

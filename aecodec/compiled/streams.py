@@ -1,4 +1,4 @@
-"""What packing a stream takes of its numbers, by compiled functions or by numpy: the largest, their sum, digits and escaped ones.
+"""What packing a stream takes of its numbers, and unpacking, by compiled functions or by numpy: sums, digits and escaped numbers.
 
 Numbers are unsigned, of up to 32 bits, 1-D and contiguous.
 """
@@ -6,7 +6,7 @@ Numbers are unsigned, of up to 32 bits, 1-D and contiguous.
 import numpy as np
 
 from aecodec.compiled.kernels import kernels
-from aecodec.packing.digits import pack_digits, packed_size
+from aecodec.packing.digits import pack_digits, packed_size, unpack_digits
 
 
 def largest_and_sum(values: np.ndarray) -> tuple[int, int]:
@@ -30,3 +30,31 @@ def joint_digits(values: np.ndarray, base: int, per_byte: int) -> tuple[np.ndarr
     if escaped.size:
         kernels.take_from(values, values.itemsize, base - 1, escaped)
     return packed, escaped
+
+
+def joint_values(packed: np.ndarray, base: int, per_byte: int, count: int) -> tuple[np.ndarray, int]:
+    """`count` digits below `base` out of uint8 `packed`, as digits.py has them, uint8; and how many are `base` - 1."""
+    if kernels is None:
+        digits = unpack_digits(packed, base, per_byte, count)
+        return digits, int(np.count_nonzero(digits == base - 1))
+    digits = np.empty(count, np.uint8)
+    return digits, kernels.unpack_joint(packed, base, per_byte, digits)
+
+
+def with_escaped(digits: np.ndarray, escape: int, others: np.ndarray) -> np.ndarray:
+    """`digits`, uint8, and where they are `escape` the next of `others`, which are as many; of the type of these."""
+    if kernels is None:
+        values = digits.astype(others.dtype)
+        values[np.flatnonzero(digits == escape)] = others
+        return values
+    values = np.empty(digits.size, others.dtype)
+    kernels.put_escaped(digits, escape, others, others.itemsize, values)
+    return values
+
+
+def unzigzag_into(values: np.ndarray, out: np.ndarray) -> None:
+    """Write into `out`, int32, or int16 if `values` are of up to 16 bits, what these unsigned ones are the zigzag of."""
+    if kernels is None:
+        np.bitwise_xor(values >> 1, np.negative((values & 1).astype(np.int32)), out=out, casting="unsafe")  # ~0 is -1
+    else:
+        kernels.unzigzag(values, values.itemsize, out, out.itemsize)

@@ -62,32 +62,36 @@ static PyObject *sort_by_index(PyObject *self, PyObject *args) {
     return sound ? PyLong_FromLong(used < 1 << 16 ? 2 : 4) : NULL;
 }
 
-/* spread_by_index(symbols, indices, used, ends, out) -> whether they suffice: the next symbols of each index, 0 where it is 0 */
+static int spread(const Symbols *symbols, const uint8_t *indices, int64_t *used, const int64_t *ends, int32_t *out, int64_t n) {
+    const int16_t *narrow = symbols->width == 2 ? symbols->all : NULL;
+    const int32_t *wide = symbols->all;
+    for (int64_t i = 0; i < n; i++) {
+        int k = indices[i];
+        if (!k) {
+            out[i] = 0;
+            continue;
+        }
+        if (k >= INDICES || used[k] >= ends[k]) return 0;
+        out[i] = narrow ? narrow[used[k]] : wide[used[k]];
+        used[k]++;
+    }
+    return 1;
+}
+
+/* spread_by_index(symbols, bytes of each, indices, used, ends, out) -> whether they suffice: the next symbols of each index, 0 where
+ * it is 0 */
 static PyObject *spread_by_index(PyObject *self, PyObject *args) {
     Py_buffer b[5];
+    Symbols symbols;
+    int enough = 0;
     (void)self;
-    if (!PyArg_ParseTuple(args, "y*y*w*y*w*", &b[0], &b[1], &b[2], &b[3], &b[4])) return NULL;
-    const int32_t *symbols = b[0].buf;
-    const uint8_t *indices = b[1].buf;
-    int64_t *used = b[2].buf, count = b[1].len;
-    const int64_t *ends = b[3].buf;
-    int32_t *out = b[4].buf;
-    int sound = 1, enough = 1;
-    if (b[4].len != count * 4 || b[2].len != INDICES * 8 || b[3].len != INDICES * 8) sound = fail("symbols of other sizes");
-    for (int i = 0; sound && i < INDICES; i++)
-        if (used[i] < 0 || ends[i] > b[0].len / 4) sound = fail("groups beyond the symbols");
+    if (!PyArg_ParseTuple(args, "y*iw*y*y*w*", &b[0], &symbols.width, &b[1], &b[2], &b[3], &b[4])) return NULL;
+    symbols.all = b[0].buf;
+    int sound = check_symbols(&symbols, b);
+    if (sound && b[4].len != b[3].len * 4) sound = fail("symbols of other sizes");
     if (sound) {
         Py_BEGIN_ALLOW_THREADS;
-        for (int64_t i = 0; enough && i < count; i++) {
-            int k = indices[i];
-            if (!k) {
-                out[i] = 0;
-            } else if (k < INDICES && used[k] < ends[k]) {
-                out[i] = symbols[used[k]++];
-            } else {
-                enough = 0;
-            }
-        }
+        enough = spread(&symbols, b[3].buf, b[1].buf, b[2].buf, b[4].buf, b[3].len);
         Py_END_ALLOW_THREADS;
     }
     release(b, 5);

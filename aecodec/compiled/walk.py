@@ -10,6 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from aecodec.compiled.room import Room
 from aecodec.models.linear_predictor import LinearPredictor
 from aecodec.packing.scale import scale_index
 from aecodec.phases import (
@@ -70,13 +71,13 @@ def serves(shape: Shape5, layout: PhaseLayout) -> bool:
     return shape[0] == 1 and shape[ROWS] * shape[COLUMNS] <= _LARGEST_PLANE and ZERO not in layout.sources and not layout.spacing
 
 
-def steps(values: np.ndarray, layout: PhaseLayout, predictor: LinearPredictor, spacing: int) -> Iterator[Step]:
+def steps(values: np.ndarray, layout: PhaseLayout, predictor: LinearPredictor, spacing: int, room: Room) -> Iterator[Step]:
     """The phases in coding order of `values`, int32 (1, frames, channels, rows, columns), contiguous, which the last ones fill;
-    of which the base grid is known."""
+    of which the base grid is known. The other grids are in `room`."""
     shape: Shape5 = values.shape
     planes = shape[FRAMES] * shape[CHANNELS]
     plan = _planned(shape, layout) if planes <= _CACHED_PLANES else _plan(shape, layout)
-    grids = _grids(values)
+    grids = _grids(values, room)
     weights = [[_weights(predictor, kind, across) for across in (False, True)] for kind in range(layout.kinds)]
     numbers = (spacing, predictor.mean_bits, predictor.scale_bits)
     for each in plan:
@@ -139,7 +140,7 @@ def _sizes(shape: Shape5) -> dict[tuple[int, int], tuple[tuple[int, int], tuple[
     return found
 
 
-def _grids(values: np.ndarray) -> dict[tuple[int, int], Grids]:
+def _grids(values: np.ndarray, room: Room) -> dict[tuple[int, int], Grids]:
     """Grids of each phase of a plane by (stride, along); the last ones are `values` themselves."""
     shape: Shape5 = values.shape
     planes, walk = shape[FRAMES] * shape[CHANNELS], _sizes(shape)
@@ -150,9 +151,9 @@ def _grids(values: np.ndarray) -> dict[tuple[int, int], Grids]:
     for number, ((stride, along), (_, between)) in enumerate(walk.items(), 1):
         after, last = list(known.shape), number == len(walk)
         after[1 if along == ROWS else 2] += between[0 if along == ROWS else 1]
-        new = values.reshape(after) if last else np.empty(after, np.int32)
-        new_sizes = _NOTHING if last else np.empty(after, np.int32)
-        found[stride, along] = Grids(known, sizes, np.empty((planes, *between), np.int32), new, new_sizes)
+        new = values.reshape(after) if last else room.empty(tuple(after), np.int32)
+        new_sizes = _NOTHING if last else room.empty(tuple(after), np.int32)
+        found[stride, along] = Grids(known, sizes, room.empty((planes, *between), np.int32), new, new_sizes)
         known, sizes = new, new_sizes
     return found
 

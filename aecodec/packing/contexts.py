@@ -238,7 +238,7 @@ def decode_residual(cursor: Cursor, count: int) -> np.ndarray:
 
 
 def decode_narrow_residual(cursor: Cursor, count: int) -> np.ndarray:
-    """As `decode_residual`, in whichever of int8, int16 and int32 the values need."""
+    """As `decode_residual`, in whichever of int8, int16 and int32 suits the coding."""
     size = CELL_SIZES[cursor.varint(len(CELL_SIZES) - 1)]
     if size == 0:
         return unzigzag(decode_stream(cursor, count))

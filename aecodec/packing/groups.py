@@ -8,9 +8,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from aecodec.compiled.streams import unzigzag_into
 from aecodec.errors import FormatError
 from aecodec.packing.scale import INDICES
-from aecodec.packing.stream import decode_stream, encode_stream, odd_stride, unzigzag, zigzag
+from aecodec.packing.stream import decode_stream, encode_stream, odd_stride, zigzag
 from aecodec.packing.varint import Cursor, put_varint
 from aecodec.workers import ALONE, Workers
 
@@ -79,48 +80,53 @@ class GroupedSymbols:
     """The decoded groups, handed out piece by piece."""
 
     def __init__(self, cursor: Cursor, limit: int) -> None:
-        self._groups: list[np.ndarray] = []
-        self._used = [0] * INDICES
         shape = [(cursor.varint(INDICES), cursor.varint(limit)) for _ in range(cursor.varint(INDICES))]
-        widths = [width for width, _ in shape]
-        if sum(count for _, count in shape) > limit or sum(widths) != INDICES or not all(widths):
+        widths, counts = [width for width, _ in shape], [count for _, count in shape]
+        if sum(counts) > limit or sum(widths) != INDICES or not all(widths):
             raise FormatError(f"symbol groups {shape} do not cover {INDICES} scale indices and at most {limit} symbols")
+        decoded, sizes = [], []
         for width, count in shape:
-            symbols = unzigzag(decode_stream(cursor, count))
-            sizes = [cursor.varint(count) for _ in range(width - 1)]
-            if sum(sizes) > count:
-                raise FormatError(f"symbol groups of {sizes} in a stream of {count}")
-            self._groups += np.split(symbols, np.cumsum(sizes, dtype=np.int64))
+            decoded.append(decode_stream(cursor, count))
+            own = [cursor.varint(count) for _ in range(width - 1)]
+            if sum(own) > count:
+                raise FormatError(f"symbol groups of {own} in a stream of {count}")
+            sizes += [*own, count - sum(own)]
+        narrow = all(values.itemsize < 4 for values in decoded)
+        self._symbols = np.empty(sum(counts), np.int16 if narrow else np.int32)  # by rising index
+        for values, end in zip(decoded, np.cumsum(counts, dtype=np.int64).tolist(), strict=True):
+            unzigzag_into(values, self._symbols[end - values.size : end])
+        self._ends = np.cumsum(sizes, dtype=np.int64)
+        self._used = self._ends - sizes
 
     def take(self, index: int, count: int) -> np.ndarray:
-        """The next `count` symbols with scale `index`, in whichever of int8, int16 and int32 the group needs."""
-        start = self._used[index]
+        """The next `count` symbols with scale `index`, int16 or int32."""
+        start = int(self._used[index])
+        if start + count > self._ends[index]:
+            raise self.too_few(index, start + count - int(self._begin(index)))
         self._used[index] = start + count
-        symbols = self._groups[index][start : start + count]
-        if symbols.size != count:
-            raise self.too_few(index, start + count)
-        return symbols
+        return self._symbols[start : start + count]
 
     def joined(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """All symbols by rising index, int32, and where those of each index that are left begin and end, int64 (INDICES,)."""
-        ends = np.cumsum([group.size for group in self._groups], dtype=np.int64)
-        begins = ends - [group.size - used for group, used in zip(self._groups, self._used, strict=True)]
-        return np.concatenate(self._groups, dtype=np.int32), begins, ends
+        """All symbols by rising index, int16 or int32, and where those left of each begin and end, int64 (INDICES,)."""
+        return self._symbols, self._used.copy(), self._ends
 
     def leave(self, left: np.ndarray) -> None:
         """Of each index so many are left: others were taken from `joined`."""
-        self._used = [group.size - int(rest) for group, rest in zip(self._groups, left, strict=True)]
+        self._used = self._ends - left
 
     def too_few(self, index: int, needed: int | None = None) -> FormatError:
         """What to raise where the symbols of an index do not suffice: by default, where one more is needed."""
-        size = self._groups[index].size
+        size = int(self._ends[index] - self._begin(index))
         return FormatError(f"scale index {index} has {size} symbols, {size + 1 if needed is None else needed} are needed")
 
     def end(self) -> None:
         """Refuse symbols that nobody took."""
-        left = sum(group.size - used for group, used in zip(self._groups, self._used, strict=True))
+        left = int((self._ends - self._used).sum())
         if left:
             raise FormatError(f"{left} symbols left over")
+
+    def _begin(self, index: int) -> np.int64 | int:
+        return self._ends[index - 1] if index else 0
 
 
 def _merge(histograms: list[np.ndarray]) -> list[tuple[int, int]]:

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aecodec.compiled.streams import joint_digits, largest_and_sum
+from aecodec.compiled.streams import joint_digits, joint_values, largest_and_sum, with_escaped
 from aecodec.errors import FormatError
 from aecodec.packing import zstd
 from aecodec.packing.digits import pack_digits, packed_size, unpack_digits
@@ -153,15 +153,11 @@ def _decode(cursor: Cursor, count: int, depth: int) -> np.ndarray:
         return _decode_gaps(cursor, count, depth)
     if JOINT_FIRST <= op < JOINT_FIRST + len(JOINT):
         base, per_byte = JOINT[op - JOINT_FIRST]
-        digits = unpack_digits(_leaf(cursor, packed_size(count, per_byte)), base, per_byte, count)
-        is_escaped = digits == base - 1
-        number = int(np.count_nonzero(is_escaped))
+        digits, number = joint_values(_leaf(cursor, packed_size(count, per_byte)), base, per_byte, count)
         if not number:
             return digits
-        escaped = _raised(_decode(cursor, number, depth + 1), base - 1)
-        values = digits.astype(escaped.dtype, copy=False)
-        values[np.flatnonzero(is_escaped)] = escaped  # wide, so made after the nodes below, not one for each of them
-        return values
+        # Wide values are made after the nodes below, not one for each of them.
+        return with_escaped(digits, base - 1, _raised(_decode(cursor, number, depth + 1), base - 1))
     raise FormatError(f"unknown stream layout {op}")
 
 
