@@ -11,7 +11,7 @@ from aecodec.compiled.kernels import kernels
 from aecodec.fast_lattice import predicted_residual, safe_lattice
 from aecodec.packing.digits import unpack_digits
 from aecodec.packing.plan import JOINT
-from aecodec.packing.stream import decode_stream, encode_stream, odd_stride
+from aecodec.packing.stream import decode_stream, encode_stream, odd_stride, unzigzag
 from aecodec.packing.varint import Cursor
 
 pytestmark = pytest.mark.skipif(kernels is None, reason="built without a C compiler")
@@ -45,12 +45,51 @@ def test_statistics(found):
 @settings(deadline=None)
 def test_digits_and_escapes(found, layout):
     base, per_byte = layout
-    packed, escaped = streams.joint_digits(found, base, per_byte)
-    own_packed, own_escaped = in_numpy(streams, streams.joint_digits, found, base, per_byte)
+    packed, escaped, known = streams.joint_digits(found, base, per_byte)
+    own_packed, own_escaped, own_known = in_numpy(streams, streams.joint_digits, found, base, per_byte)
     assert packed.tobytes() == own_packed.tobytes()
     assert escaped.tobytes() == own_escaped.tobytes()
+    assert known == own_known == streams.largest_and_sum(escaped)
     digits = unpack_digits(packed, base, per_byte, found.size)
     assert np.array_equal(digits, np.minimum(found, base - 1))
+
+
+@given(st.binary(max_size=5000), st.sampled_from(JOINT), st.integers(0, 7))
+@settings(deadline=None)
+def test_any_bytes_unpack_alike(packed, layout, fewer):
+    base, per_byte = layout
+    packed = np.frombuffer(packed, np.uint8)
+    count = max(0, packed.size * per_byte - min(fewer, per_byte - 1))
+    digits, number = streams.joint_values(packed, base, per_byte, count)
+    own, own_number = in_numpy(streams, streams.joint_values, packed, base, per_byte, count)
+    assert digits.tobytes() == own.tobytes()
+    assert number == own_number == np.count_nonzero(digits == base - 1)
+    for dtype in (np.uint8, np.uint16, np.uint32):
+        others = np.random.default_rng(number).integers(0, np.iinfo(dtype).max, number, dtype)
+        expanded = streams.with_escaped(digits, base - 1, others)
+        assert expanded.dtype == dtype
+        assert np.array_equal(expanded, in_numpy(streams, streams.with_escaped, digits, base - 1, others))
+
+
+@given(numbers())
+@settings(deadline=None)
+def test_unzigzag(found):
+    for dtype in (np.int16, np.int32):
+        if found.itemsize == 4 and dtype is np.int16:
+            continue
+        out, own = np.empty(found.size, dtype), np.empty(found.size, dtype)
+        streams.unzigzag_into(found, out)
+        in_numpy(streams, streams.unzigzag_into, found, own)
+        assert np.array_equal(out, own)
+        assert np.array_equal(out, unzigzag(found.astype(np.uint32)).astype(dtype))
+
+
+@given(numbers(), st.integers(1, 5))
+@settings(deadline=None)
+def test_histograms(found, stride):
+    counts = streams.histogram(found, stride)
+    assert counts.sum() == len(found[::stride]) * stride
+    assert np.array_equal(counts, in_numpy(streams, streams.histogram, found, stride))
 
 
 @given(numbers())
@@ -123,8 +162,8 @@ def test_anchors(count):
     "call",
     [
         lambda: kernels.statistics(bytes(9), 3),
-        lambda: kernels.pack_joint(bytes(8), 1, 5, 3, bytearray(2)),
-        lambda: kernels.pack_joint(bytes(8), 1, 1, 3, bytearray(3)),
+        lambda: kernels.pack_joint(bytes(8), 1, 5, 3, bytearray(2), bytearray(8)),
+        lambda: kernels.pack_joint(bytes(8), 1, 1, 3, bytearray(3), bytearray(8)),
         lambda: kernels.sum_cells(bytes(8), 2, 4, bytearray(16)),
         lambda: kernels.residual_of(np.ones(8), np.ones(3), bytearray(16), (2, 2, 2), True, True),
         lambda: kernels.residual_of(np.ones(8), np.ones(1), bytearray(17), (2, 2, 2), True, True),
@@ -138,7 +177,9 @@ def test_anchors(count):
         lambda: kernels.unpack_joint(bytes(2), 1, 8, bytearray(16)),
         lambda: kernels.put_escaped(bytes([0, 3, 3]), 3, bytes(1), 1, bytearray(3)),
         lambda: kernels.put_escaped(bytes([0, 3, 3]), 3, bytes(4), 2, bytearray(3)),
-        lambda: kernels.put_escaped(bytes(3), 3, b"", 1, bytearray(3)),
+        lambda: kernels.count_values(bytes(4), 2, 0, bytearray(288 * 8)),
+        lambda: kernels.count_values(bytes(4), 2, 1, bytearray(287 * 8)),
+        lambda: kernels.pack_joint(bytes(8), 1, 5, 3, bytearray(3), bytearray(7)),
         lambda: kernels.unzigzag(bytes(4), 4, bytearray(2), 2),
         lambda: kernels.unzigzag(bytes(4), 1, bytearray(12), 4),
         lambda: kernels.unzigzag(bytes(4), 3, bytearray(4), 4),

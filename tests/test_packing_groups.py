@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aecodec.compiled.streams import histogram
 from aecodec.errors import FormatError
-from aecodec.packing.groups import GroupedSymbols, encode_groups, histogram
+from aecodec.packing.groups import GroupedSymbols, encode_groups
 from aecodec.packing.scale import INDICES, magnitude, scale_index
 from aecodec.packing.varint import Cursor
 
@@ -102,7 +103,7 @@ def test_a_changed_byte_gives_symbols_or_a_format_error(where, byte):
 
 
 def test_histogram_counts_large_values_by_octave():
-    counts = histogram(np.array([0, 0, 3, 254, 255, 256, 511, 512, 2**32 - 1], np.uint32))
+    counts = histogram(np.array([0, 0, 3, 254, 255, 256, 511, 512, 2**32 - 1], np.uint32), 1)
     assert counts[[0, 3, 254, 255]].tolist() == [2, 1, 1, 0]
     assert counts.sum() == 9
     assert counts[256:].nonzero()[0].tolist() == [0, 1, 2, 24]

@@ -54,7 +54,7 @@ class Effort:
 
 
 _IN_PLANE = (0, COLUMNS_AXIS, ROWS_AXIS | COLUMNS_AXIS, STEPS_AXIS)  # what fast_lattice.py takes in one pass
-_NORMAL = Effort((0.8, 1.1, 1.6, 2.8), PREDICTORS, CELL_SIZES, 1 << 16, 3, False)
+_NORMAL = Effort((0.8, 1.1, 1.6, 2.8), PREDICTORS, CELL_SIZES, 1 << 15, 3, False)
 _FINE = (0.7, 0.85, 1.0, 1.2, 1.4, 1.7, 2.0, 2.4, 2.8, 3.4, 4.0)
 LEVELS = {
     1: Effort((), _IN_PLANE, (0, 64, 256), 1 << 13, 1, False, False),

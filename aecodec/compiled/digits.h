@@ -4,6 +4,8 @@
 
 #include "plane.h"
 
+enum { BINS = 288, FIRST_LONG = 255 }; /* as in groups.py */
+
 /* One definition for each width of the numbers. */
 #define DIGITS(BITS)                                                                                                              \
     LOOP uint32_t find_most##BITS(const uint##BITS##_t *restrict values, int64_t n) {                                             \
@@ -23,18 +25,29 @@
         for (int64_t i = 0; i < n; i++)                                                                                           \
             out[i] = (uint8_t)(out[i] * (most + 1) + (values[i] < most ? values[i] : most));                                      \
     }                                                                                                                             \
-    LOOP int64_t count_from##BITS(const uint##BITS##_t *restrict values, uint##BITS##_t least, int64_t n) {                       \
-        int64_t count = 0;                                                                                                        \
-        for (int64_t i = 0; i < n; i++) count += values[i] >= least;                                                              \
-        return count;                                                                                                             \
-    }                                                                                                                             \
-    /* Those from `least` on, less it; there are `room` of them. */                                                               \
-    static void take_from##BITS(const uint##BITS##_t *restrict values, uint##BITS##_t least, uint##BITS##_t *restrict out,        \
-                                int64_t room, int64_t n) {                                                                        \
-        for (int64_t i = 0, done = 0; i < n && done < room; i++) {                                                                \
+    /* Those from `least` on, less it, into `out`, which has room for all and one more; returns how many there are. */            \
+    static int64_t take_from##BITS(const uint##BITS##_t *restrict values, uint##BITS##_t least, uint##BITS##_t *restrict out,     \
+                                   int64_t n) {                                                                                   \
+        int64_t done = 0;                                                                                                         \
+        for (int64_t i = 0; i < n; i++) { /* without branches */                                                                  \
             out[done] = (uint##BITS##_t)(values[i] - least);                                                                      \
             done += values[i] >= least;                                                                                           \
         }                                                                                                                         \
+        return done;                                                                                                              \
+    }                                                                                                                             \
+    /* How often each value is there, those from 255 on by their length in bits, of every `stride`th. */                          \
+    static void count_values##BITS(const uint##BITS##_t *values, int64_t n, int64_t stride, double *out) {                        \
+        uint32_t counts[2][BINS] = {{0}};                                                                                         \
+        for (int64_t i = 0, odd = 0; i < n; i += stride, odd ^= 1) {                                                              \
+            uint32_t value = values[i], bits = 0;                                                                                 \
+            if (value < FIRST_LONG) {                                                                                             \
+                counts[odd][value]++;                                                                                             \
+                continue;                                                                                                         \
+            }                                                                                                                     \
+            for (; value; value >>= 1) bits++;                                                                                    \
+            counts[odd][FIRST_LONG - 7 + bits]++;                                                                                 \
+        }                                                                                                                         \
+        for (int k = 0; k < BINS; k++) out[k] = ((double)counts[0][k] + (double)counts[1][k]) * (double)stride;                   \
     }                                                                                                                             \
     /* Byte j of `size` holds digits j, size + j, ..., the first the least significant. */                                        \
     static void pack##BITS(const uint##BITS##_t *values, int64_t count, uint##BITS##_t most, int per_byte, uint8_t *out,          \
@@ -87,7 +100,18 @@ LOOP int64_t count_equal(const uint8_t *restrict values, uint8_t wanted, int64_t
     return count;
 }
 
-#define UNPACKED(BITS)                                                                                                          /* Digits, and where they are `escape`, the next of `others`, of which there are enough. */                                 static void put_escaped##BITS(const uint8_t *restrict digits, uint8_t escape, const uint##BITS##_t *restrict others,                                      uint##BITS##_t *restrict out, int64_t n) {                                                        for (int64_t i = 0, used = 0; i < n; i++) {                                                                                     int is_escaped = digits[i] == escape;                                                                                       out[i] = is_escaped ? others[used] : digits[i];                                                                             used += is_escaped;                                                                                                     }                                                                                                                       }
+#define UNPACKED(BITS)                                                                                                        \
+    /* Digits, and where they are `escape`, which is at `count` places, the next of `others`. */                              \
+    static void put_escaped##BITS(const uint8_t *restrict digits, uint8_t escape, const uint##BITS##_t *restrict others,      \
+                                  int64_t count, uint##BITS##_t *restrict out, int64_t n) {                                   \
+        int64_t i = 0;                                                                                                        \
+        for (int64_t used = 0; used < count; i++) { /* without branches */                                                    \
+            uint32_t digit = digits[i], is_escaped = digit == escape, mask = 0u - is_escaped;                                 \
+            out[i] = (uint##BITS##_t)((others[used] & mask) | (digit & ~mask));                                               \
+            used += is_escaped;                                                                                               \
+        }                                                                                                                     \
+        for (; i < n; i++) out[i] = digits[i];                                                                                \
+    }
 
 UNPACKED(8)
 UNPACKED(16)

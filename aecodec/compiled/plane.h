@@ -14,17 +14,22 @@
 
 #if defined(__GLIBC__) && defined(__x86_64__) && !defined(__AVX2__) && !defined(__clang__) && __GNUC__ >= 12
 #define FOR_EACH_CPU __attribute__((target_clones("arch=x86-64-v3", "default"))) /* chosen when the module is loaded */
+#define FOR_WIDE_CPUS __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define FOR_EACH_CPU
+#define FOR_WIDE_CPUS
 #endif
 #if defined(__GNUC__)
 #define LOOP FOR_EACH_CPU static __attribute__((noinline)) /* on their own, loops are vectorised */
+#define WIDE_LOOP FOR_WIDE_CPUS static __attribute__((noinline))
 #else
 #define LOOP static
+#define WIDE_LOOP static
 #define restrict __restrict
 #endif
 
 enum { INPUT_LIMIT = 4095, LIMIT_BITS = 12, ROOM = 16, LARGEST_MAGNITUDE = (1 << 14) - 1, INDICES = 48, SIZE_LIMIT = 1 << 20 };
+enum { VECTOR = 16, LINES = 4 }; /* values of a vector; lines that are kept in cache */
 enum { MOST_SOURCES = 8, MOST_PLANES = 3 + 2 * MOST_SOURCES };
 
 /* int64 so that Python can hand it over as one array (walk.py); "known" is the grid before the phase. */
@@ -62,6 +67,8 @@ static inline int32_t wrap_add(int32_t a, int32_t b) { return (int32_t)((uint32_
 static inline int32_t wrap_sub(int32_t a, int32_t b) { return (int32_t)((uint32_t)a - (uint32_t)b); }
 static inline int32_t wrap_abs(int32_t a) { return a < 0 ? wrap_sub(0, a) : a; }
 
+static inline int64_t whole_vectors(int64_t n) { return (n + VECTOR - 1) / VECTOR * VECTOR; }
+
 static inline int64_t plane_count(const Geometry *g) { return 3 + (1 + g->offsets) * g->sources; }
 
 static void free_scratch(Scratch *s) {
@@ -69,18 +76,21 @@ static void free_scratch(Scratch *s) {
     free(s->ring), free(s->box), free(s->own), free(s->total), free(s->zeros), free(s->reals);
 }
 
+/* Values of a line and one on each side, in whole vectors. */
+static inline int64_t line_room(const Geometry *g) { return whole_vectors(g->count) + 2; }
+
 static int make_scratch(Scratch *s, const Geometry *g) {
-    size_t plane = (size_t)(g->lines * g->count), line = (size_t)g->count + 2, planes = (size_t)plane_count(g);
+    size_t plane = (size_t)(g->lines * g->count) + VECTOR, line = (size_t)line_room(g), planes = (size_t)plane_count(g);
     s->middle = malloc(plane * 4);
     s->means = malloc(plane * 4);
     s->residual = malloc(plane * 4);
     s->index = malloc(plane);
     s->raw = calloc(planes * line, 4);
     s->expected = calloc(line, 4);
-    s->ring = calloc(3 * planes * line, 4);
-    s->box = calloc(3 * line, 4);
-    s->own = calloc(3 * line, 4);
-    s->total = calloc(line, 4);
+    s->ring = calloc(LINES * planes * line, 4);
+    s->box = calloc(LINES * line, 4);
+    s->own = calloc(LINES * line, 4);
+    s->total = calloc(2 * line, 4);
     s->zeros = calloc(line, 4);
     s->reals = malloc(line * 8);
     if (s->middle && s->means && s->residual && s->index && s->raw && s->expected && s->ring && s->box && s->own &&
@@ -235,13 +245,26 @@ static void load(const Lines *lines, int shift, float *box, float *own, int64_t 
     }
 }
 
-LOOP void convolve(const float *restrict x, const float *restrict y, const float *restrict z, const float *restrict w,
-                   float *restrict total, int64_t n) {
+WIDE_LOOP void convolve(const float *restrict x, const float *restrict y, const float *restrict z, const float *restrict w,
+                        float *restrict total, int64_t n) {
     float w0 = w[0], w1 = w[1], w2 = w[2], w3 = w[3], w4 = w[4], w5 = w[5], w6 = w[6], w7 = w[7], w8 = w[8];
     for (int64_t i = 0; i < n; i++) {
         float sum = w0 * x[i] + w1 * x[i + 1] + w2 * x[i + 2];
         sum += w3 * y[i] + w4 * y[i + 1] + w5 * y[i + 2];
         total[i] += sum + (w6 * z[i] + w7 * z[i + 1] + w8 * z[i + 2]);
+    }
+}
+
+/* The same of two lines at once, of which u, v, x and y are those around. */
+WIDE_LOOP void convolve_two(const float *restrict u, const float *restrict v, const float *restrict x, const float *restrict y,
+                            const float *restrict w, float *restrict first, float *restrict second, int64_t n) {
+    float w0 = w[0], w1 = w[1], w2 = w[2], w3 = w[3], w4 = w[4], w5 = w[5], w6 = w[6], w7 = w[7], w8 = w[8];
+    for (int64_t i = 0; i < n; i++) {
+        float above = w0 * u[i] + w1 * u[i + 1] + w2 * u[i + 2], below = w0 * v[i] + w1 * v[i + 1] + w2 * v[i + 2];
+        above += w3 * v[i] + w4 * v[i + 1] + w5 * v[i + 2];
+        below += w3 * x[i] + w4 * x[i + 1] + w5 * x[i + 2];
+        first[i] += above + (w6 * x[i] + w7 * x[i + 1] + w8 * x[i + 2]);
+        second[i] += below + (w6 * y[i] + w7 * y[i + 1] + w8 * y[i + 2]);
     }
 }
 
@@ -252,15 +275,15 @@ static inline int32_t rounded(int32_t x, int bits) {
 }
 
 /* Means from their sums and midpoints. */
-LOOP void add_means(const float *restrict total, const int32_t *restrict middle, int bits, int shift, int32_t *restrict out,
-                    int64_t n) {
+WIDE_LOOP void add_means(const float *restrict total, const int32_t *restrict middle, int bits, int shift, int32_t *restrict out,
+                         int64_t n) {
     for (int64_t i = 0; i < n; i++)
         out[i] = wrap_add((int32_t)((uint32_t)rounded((int32_t)total[i], bits) << shift), middle[i]);
 }
 
 /* Magnitudes expected, from those around, lines x, y, z, and those at the values. */
-LOOP void add_boxes(const float *restrict x, const float *restrict y, const float *restrict z, const float *restrict own,
-                    float floor, int bits, int32_t *restrict out, int64_t n) {
+WIDE_LOOP void add_boxes(const float *restrict x, const float *restrict y, const float *restrict z, const float *restrict own,
+                         float floor, int bits, int32_t *restrict out, int64_t n) {
     for (int64_t i = 0; i < n; i++) {
         float sum = (x[i] + x[i + 1] + x[i + 2]) + (y[i] + y[i + 1] + y[i + 2]) + (z[i] + z[i + 1] + z[i + 2]);
         int32_t size = rounded((int32_t)(sum + own[i] + floor), bits);
@@ -287,38 +310,82 @@ static int find_active(const Geometry *g, const Weights *w, const int64_t *place
     return count;
 }
 
+/* What stays the same for all lines of a plane. */
+typedef struct {
+    const Grids *grids;
+    const int64_t *places;
+    const Geometry *g;
+    const Weights *w;
+    const Scratch *s;
+    int64_t whole, line; /* values of a line in whole vectors, and floats from a line to the next */
+    int shift, actives;
+    int active[MOST_PLANES];
+} Plane;
+
+/* Line a of input p, or zeros. */
+static inline const float *ring_of(const Plane *plane, int64_t a, int p) {
+    const Scratch *s = plane->s;
+    return a < 0 || a >= plane->g->lines ? s->zeros : s->ring + (a % LINES * plane_count(plane->g) + p) * plane->line;
+}
+
+/* The weighted magnitudes of line a, for 3 x 3, or zeros. */
+static inline const float *box_of(const Plane *plane, int64_t a) {
+    return a < 0 || a >= plane->g->lines ? plane->s->zeros : plane->s->box + a % LINES * plane->line;
+}
+
+static void load_inputs(const Plane *plane, int64_t a) {
+    const Scratch *s = plane->s;
+    const int32_t *inputs[MOST_PLANES];
+    int planes = (int)plane_count(plane->g);
+    float *ring = s->ring + a % LINES * planes * plane->line + 1;
+    Lines lines;
+    lines.count = 0;
+    gather(plane->grids, plane->places, plane->g, a, s, inputs);
+    for (int p = 0; p < planes; p++) {
+        if (!inputs[p]) continue;
+        lines.raw[lines.count] = inputs[p], lines.ring[lines.count] = ring + p * plane->line;
+        lines.around[lines.count] = plane->w->around[p], lines.near[lines.count++] = plane->w->near[p];
+    }
+    load(&lines, plane->shift, s->box + a % LINES * plane->line + 1, s->own + a % LINES * plane->line, plane->g->count);
+}
+
+/* Sums that are means once they are rounded, of line a and, if there is one, the next. In whole vectors, as all that follows: what is
+ * written beyond a line is overwritten by the next, or lies in the room left. */
+static void sum_lines(const Plane *plane, int64_t a) {
+    float *first = plane->s->total, *second = first + plane->line;
+    int two = a + 1 < plane->g->lines;
+    memset(first, 0, (size_t)(2 * plane->line) * 4);
+    for (int k = 0; k < plane->actives; k++) {
+        int p = plane->active[k];
+        const float *w = plane->w->mean + 9 * p, *here = ring_of(plane, a, p), *after = ring_of(plane, a + 1, p);
+        if (two)
+            convolve_two(ring_of(plane, a - 1, p), here, after, ring_of(plane, a + 2, p), w, first, second, plane->whole);
+        else
+            convolve(ring_of(plane, a - 1, p), here, after, w, first, plane->whole);
+    }
+}
+
+static void finish_line(const Plane *plane, int64_t a, const float *total) {
+    const Scratch *s = plane->s;
+    const Geometry *g = plane->g;
+    int64_t at = a * g->count;
+    add_means(total, s->middle + at, (int)g->mean_bits, plane->shift, s->means + at, plane->whole);
+    add_boxes(box_of(plane, a - 1), box_of(plane, a), box_of(plane, a + 1), s->own + a % LINES * plane->line, plane->w->floor,
+              (int)g->scale_bits, s->expected, plane->whole);
+    find_indices(s->expected, plane->w->table, plane->shift, s->index + at, plane->whole);
+}
+
 /* Fill s->middle, s->means and s->index, (lines, count), of plane places[0], whose sources are the others, or -1. */
 static void predict_plane(const Grids *grids, const int64_t *places, const Geometry *g, const Weights *w, const Scratch *s) {
-    int64_t n = g->count, line = n + 2, planes = plane_count(g), known = g->known_lines * g->known_count;
-    int active[MOST_PLANES], actives = find_active(g, w, places, active);
-    const int32_t *inputs[MOST_PLANES];
-    for (int64_t a = 0; a < g->lines; a++) find_middle(grids->values + places[0] * known, g, a, s->middle + a * n);
-    int shift = find_shift(grids, places, g, s);
-    for (int64_t a = 0; a <= g->lines; a++) {
-        if (a < g->lines) {
-            float *ring = s->ring + a % 3 * planes * line + 1, *box = s->box + a % 3 * line + 1, *own = s->own + a % 3 * line;
-            gather(grids, places, g, a, s, inputs);
-            Lines lines;
-            lines.count = 0;
-            for (int p = 0; p < planes; p++) {
-                if (!inputs[p]) continue;
-                lines.raw[lines.count] = inputs[p], lines.ring[lines.count] = ring + p * line;
-                lines.around[lines.count] = w->around[p], lines.near[lines.count++] = w->near[p];
-            }
-            load(&lines, shift, box, own, n);
-        }
-        if (!a) continue;
-        int64_t here = (a - 1) % 3, above = (a + 1) % 3, below = a % 3;
-        memset(s->total, 0, (size_t)n * 4);
-        for (int k = 0; k < actives; k++) {
-            const float *plane = s->ring + active[k] * line;
-            convolve(a > 1 ? plane + above * planes * line : s->zeros, plane + here * planes * line,
-                     a < g->lines ? plane + below * planes * line : s->zeros, w->mean + 9 * active[k], s->total, n);
-        }
-        add_means(s->total, s->middle + (a - 1) * n, (int)g->mean_bits, shift, s->means + (a - 1) * n, n);
-        add_boxes(a > 1 ? s->box + above * line : s->zeros, s->box + here * line, a < g->lines ? s->box + below * line : s->zeros,
-                  s->own + here * line, w->floor, (int)g->scale_bits, s->expected, n);
-        find_indices(s->expected, w->table, shift, s->index + (a - 1) * n, n);
+    int64_t known = g->known_lines * g->known_count;
+    for (int64_t a = 0; a < g->lines; a++) find_middle(grids->values + places[0] * known, g, a, s->middle + a * g->count);
+    Plane plane = {grids, places, g, w, s, whole_vectors(g->count), line_room(g), find_shift(grids, places, g, s), 0, {0}};
+    plane.actives = find_active(g, w, places, plane.active);
+    for (int64_t a = 0, loaded = 0; a < g->lines; a += 2) {
+        for (; loaded < g->lines && loaded <= a + 2; loaded++) load_inputs(&plane, loaded);
+        sum_lines(&plane, a);
+        finish_line(&plane, a, s->total);
+        if (a + 1 < g->lines) finish_line(&plane, a + 1, s->total + plane.line);
     }
 }
 

@@ -91,49 +91,58 @@ static PyObject *statistics(PyObject *self, PyObject *args) {
     return sound ? Py_BuildValue("kK", (unsigned long)most, total) : NULL;
 }
 
-/* pack_joint(numbers, bytes of each, base, digits a byte, out) -> how many are base - 1 or more */
+/* pack_joint(numbers, bytes of each, base, digits a byte, out, escaped) -> of those from base - 1 on, which are put, less it, into
+ * `escaped`, that has room for all: how many they are, the largest, and their sum */
 static PyObject *pack_joint(PyObject *self, PyObject *args) {
-    Py_buffer b[2];
+    Py_buffer b[3];
     int width, base, per_byte;
-    long long escaped = 0;
     (void)self;
-    if (!PyArg_ParseTuple(args, "y*iiiw*", &b[0], &width, &base, &per_byte, &b[1])) return NULL;
+    if (!PyArg_ParseTuple(args, "y*iiiw*w*", &b[0], &width, &base, &per_byte, &b[1], &b[2])) return NULL;
     int sound = check_width(width);
-    int64_t count = sound ? b[0].len / width : 0, size = b[1].len;
-    if (sound && (base < 2 || base > 256 || per_byte < 1 || per_byte > 8 || size != (count + per_byte - 1) / per_byte))
+    int64_t count = sound ? b[0].len / width : 0, size = b[1].len, escaped = 0;
+    uint32_t most = 0;
+    unsigned long long total = 0;
+    if (sound && (base < 2 || base > 256 || per_byte < 1 || per_byte > 8 || size != (count + per_byte - 1) / per_byte ||
+                  b[2].len < (count + 1) * width))
         sound = fail("digits of other sizes");
     if (sound) {
         Py_BEGIN_ALLOW_THREADS;
-        if (width == 1)
+        if (width == 1) {
             pack8(b[0].buf, count, (uint8_t)(base - 1), per_byte, b[1].buf, size);
-        else if (width == 2)
+            escaped = take_from8(b[0].buf, (uint8_t)(base - 1), b[2].buf, count);
+        } else if (width == 2) {
             pack16(b[0].buf, count, (uint16_t)(base - 1), per_byte, b[1].buf, size);
-        else
+            escaped = take_from16(b[0].buf, (uint16_t)(base - 1), b[2].buf, count);
+        } else {
             pack32(b[0].buf, count, (uint32_t)(base - 1), per_byte, b[1].buf, size);
-        escaped = BY_WIDTH(width, count_from, b[0].buf, base - 1, count);
+            escaped = take_from32(b[0].buf, (uint32_t)(base - 1), b[2].buf, count);
+        }
+        most = BY_WIDTH(width, find_most, b[2].buf, escaped);
+        total = BY_WIDTH(width, add_up, b[2].buf, escaped);
         Py_END_ALLOW_THREADS;
     }
-    release(b, 2);
-    return sound ? PyLong_FromLongLong(escaped) : NULL;
+    release(b, 3);
+    return sound ? Py_BuildValue("LkK", (long long)escaped, (unsigned long)most, total) : NULL;
 }
 
-/* take_from(numbers, bytes of each, least, out): those from `least` on, less it */
-static PyObject *take_from(PyObject *self, PyObject *args) {
+/* count_values(numbers, bytes of each, stride, out): float64, see digits.h */
+static PyObject *count_values(PyObject *self, PyObject *args) {
     Py_buffer b[2];
     int width;
-    unsigned long least;
+    long long stride;
     (void)self;
-    if (!PyArg_ParseTuple(args, "y*ikw*", &b[0], &width, &least, &b[1])) return NULL;
+    if (!PyArg_ParseTuple(args, "y*iLw*", &b[0], &width, &stride, &b[1])) return NULL;
     int sound = check_width(width);
+    if (sound && (stride < 1 || b[1].len != BINS * 8)) sound = fail("counts of another number");
     if (sound) {
-        int64_t count = b[0].len / width, room = b[1].len / width;
+        int64_t count = b[0].len / width;
         Py_BEGIN_ALLOW_THREADS;
         if (width == 1)
-            take_from8(b[0].buf, (uint8_t)least, b[1].buf, room, count);
+            count_values8(b[0].buf, count, stride, b[1].buf);
         else if (width == 2)
-            take_from16(b[0].buf, (uint16_t)least, b[1].buf, room, count);
+            count_values16(b[0].buf, count, stride, b[1].buf);
         else
-            take_from32(b[0].buf, (uint32_t)least, b[1].buf, room, count);
+            count_values32(b[0].buf, count, stride, b[1].buf);
         Py_END_ALLOW_THREADS;
     }
     release(b, 2);

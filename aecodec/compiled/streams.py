@@ -8,6 +8,8 @@ import numpy as np
 from aecodec.compiled.kernels import kernels
 from aecodec.packing.digits import pack_digits, packed_size, unpack_digits
 
+BINS, _LONG = 288, 255
+
 
 def largest_and_sum(values: np.ndarray) -> tuple[int, int]:
     """Of no values, 0 and 0."""
@@ -18,18 +20,31 @@ def largest_and_sum(values: np.ndarray) -> tuple[int, int]:
     return maximum, int(np.add.reduce(values, dtype=np.uint32 if maximum * values.size < 2**32 else np.uint64))
 
 
-def joint_digits(values: np.ndarray, base: int, per_byte: int) -> tuple[np.ndarray, np.ndarray]:
-    """Digits below `base`, packed as digits.py does, uint8; and, less `base` - 1, the values for which that stands."""
+def joint_digits(values: np.ndarray, base: int, per_byte: int) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
+    """Digits below `base`, packed as digits.py does, uint8; what `base` - 1 stands for, less it; `largest_and_sum` of that."""
     if kernels is None:
         digits = np.minimum(values, base - 1).astype(np.uint8, copy=False)
         escaped = values.compress(digits == base - 1)
         escaped -= values.dtype.type(base - 1)
-        return pack_digits(digits, base, per_byte), escaped
-    packed = np.empty(packed_size(values.size, per_byte), np.uint8)
-    escaped = np.empty(kernels.pack_joint(values, values.itemsize, base, per_byte, packed), values.dtype)
-    if escaped.size:
-        kernels.take_from(values, values.itemsize, base - 1, escaped)
-    return packed, escaped
+        return pack_digits(digits, base, per_byte), escaped, largest_and_sum(escaped)
+    packed, escaped = np.empty(packed_size(values.size, per_byte), np.uint8), np.empty(values.size + 1, values.dtype)
+    count, maximum, total = kernels.pack_joint(values, values.itemsize, base, per_byte, packed, escaped)
+    return packed, escaped[:count], (maximum, total)
+
+
+def histogram(values: np.ndarray, stride: int) -> np.ndarray:
+    """How often each value is there, float64 (BINS,), from one of each `stride`; those from 255 on by their length in bits."""
+    if kernels is not None:
+        counts = np.empty(BINS)
+        kernels.count_values(values, values.itemsize, stride, counts)
+        return counts
+    sampled = values[::stride]
+    counts = np.bincount(np.minimum(sampled, _LONG), minlength=BINS).astype(np.float64)
+    if counts[_LONG]:
+        _, bits = np.frexp(sampled[sampled >= _LONG].astype(np.float64))
+        counts[_LONG] = 0
+        counts += np.bincount(_LONG - 7 + bits, minlength=BINS)
+    return counts * stride
 
 
 def joint_values(packed: np.ndarray, base: int, per_byte: int, count: int) -> tuple[np.ndarray, int]:

@@ -8,31 +8,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from aecodec.compiled.streams import unzigzag_into
+from aecodec.compiled.streams import BINS, histogram, unzigzag_into
 from aecodec.errors import FormatError
 from aecodec.packing.scale import INDICES
 from aecodec.packing.stream import decode_stream, encode_stream, odd_stride, zigzag
 from aecodec.packing.varint import Cursor, put_varint
 from aecodec.workers import ALONE, Workers
 
-_BINS = 256
 _SAMPLE = 1 << 13
 _STREAM_BITS = 140.0
 _SYMBOL_BITS = 4.0
 _JOIN_BITS = 16.0  # what two streams take for being two
-_WITHIN = np.concatenate([np.zeros(_BINS), np.arange(_BINS, _BINS + 32) - (_BINS - 8.0) - 1])  # bits that a bin leaves open
-
-
-def histogram(zigzagged: np.ndarray) -> np.ndarray:
-    """Counts of the values, those from 255 on by octave, so that any scale fits in a short vector; of many, from a sample."""
-    stride = odd_stride(zigzagged.size, _SAMPLE)
-    zigzagged = zigzagged[::stride]
-    counts = np.bincount(np.minimum(zigzagged, _BINS - 1), minlength=_BINS + 32).astype(np.float64)
-    if counts[_BINS - 1]:
-        _, octave = np.frexp(zigzagged[zigzagged >= _BINS - 1].astype(np.float64))
-        counts[_BINS - 1] = 0
-        counts += np.bincount(_BINS - 8 + octave, minlength=_BINS + 32)
-    return counts * stride
+_WITHIN = np.maximum(np.arange(BINS) - 249.0, 0.0) * (np.arange(BINS) >= 256)  # bits that a bin leaves open
 
 
 def histogram_bits(counts: np.ndarray) -> np.ndarray:
@@ -49,7 +36,7 @@ def encode_groups(groups: Sequence[list[np.ndarray]], thorough: bool, workers: W
     def join(parts: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         together = (np.concatenate(parts) if len(parts) > 1 else parts[0]) if parts else np.zeros(0, np.uint32)
         symbols = zigzag(together) if together.dtype.kind == "i" else together
-        return symbols, histogram(symbols)
+        return symbols, histogram(symbols, odd_stride(symbols.size, _SAMPLE))
 
     joined, histograms = zip(*workers.map(join, groups), strict=True)
     out = bytearray()

@@ -80,9 +80,18 @@ def decode_stream(cursor: Cursor, count: int) -> np.ndarray:
     return _decode(cursor, count, 0)
 
 
-def _encode(out: bytearray, values: np.ndarray, signed: bool, effort: _Effort, depth: int, layout: int | None = None) -> None:
+def _encode(
+    out: bytearray,
+    values: np.ndarray,
+    signed: bool,
+    effort: _Effort,
+    depth: int,
+    layout: int | None = None,
+    known: tuple[int, int] | None = None,
+) -> None:
+    """`known`: largest and sum of the `values`, if these were found before."""
     values = np.ascontiguousarray(values)
-    maximum, total = largest_and_sum(values)
+    maximum, total = largest_and_sum(values) if known is None else known
     op = _plan(values, maximum, total, signed, effort) if depth < MAX_DEPTH - 4 else (BYTES if maximum < 256 else 7)
     op = layout if layout is not None and maximum else op
     if op == GAPS:
@@ -100,10 +109,10 @@ def _encode(out: bytearray, values: np.ndarray, signed: bool, effort: _Effort, d
         _encode(out, values >> bits, False, effort, depth + 1)
     elif op >= JOINT_FIRST:
         base, per_byte = JOINT[op - JOINT_FIRST]
-        packed, escaped = joint_digits(values, base, per_byte)
+        packed, escaped, of_escaped = joint_digits(values, base, per_byte)
         _put_leaf(out, packed)
         if maximum >= base - 1:
-            _encode(out, escaped, False, effort, depth + 1)
+            _encode(out, escaped, False, effort, depth + 1, known=of_escaped)
 
 
 def _encode_gaps(out: bytearray, values: np.ndarray, effort: _Effort, depth: int) -> None:
