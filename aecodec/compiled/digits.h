@@ -100,17 +100,30 @@ LOOP int64_t count_equal(const uint8_t *restrict values, uint8_t wanted, int64_t
     return count;
 }
 
-#define UNPACKED(BITS)                                                                                                        \
-    /* Digits, and where they are `escape`, which is at `count` places, the next of `others`. */                              \
-    static void put_escaped##BITS(const uint8_t *restrict digits, uint8_t escape, const uint##BITS##_t *restrict others,      \
-                                  int64_t count, uint##BITS##_t *restrict out, int64_t n) {                                   \
-        int64_t i = 0;                                                                                                        \
-        for (int64_t used = 0; used < count; i++) { /* without branches */                                                    \
-            uint32_t digit = digits[i], is_escaped = digit == escape, mask = 0u - is_escaped;                                 \
-            out[i] = (uint##BITS##_t)((others[used] & mask) | (digit & ~mask));                                               \
-            used += is_escaped;                                                                                               \
-        }                                                                                                                     \
-        for (; i < n; i++) out[i] = digits[i];                                                                                \
+/* Where digits are `escape`; returns at how many places. */
+static int64_t find_escapes(const uint8_t *restrict digits, uint8_t escape, uint16_t *restrict places, int64_t n) {
+    int64_t found = 0;
+    for (int64_t i = 0; i < n; i++) { /* without branches */
+        places[found] = (uint16_t)i;
+        found += digits[i] == escape;
+    }
+    return found;
+}
+
+#define UNPACKED(BITS)                                                                                                              \
+    LOOP void widen##BITS(const uint8_t *restrict digits, uint##BITS##_t *restrict out, int64_t n) {                                \
+        for (int64_t i = 0; i < n; i++) out[i] = digits[i];                                                                         \
+    }                                                                                                                               \
+    /* Digits, and where they are `escape` the next of `others`, of which there are enough. */                                      \
+    static void put_escaped##BITS(const uint8_t *digits, uint8_t escape, const uint##BITS##_t *others, uint##BITS##_t *out,         \
+                                  int64_t count) {                                                                                  \
+        uint16_t places[PACKED_PART];                                                                                               \
+        for (int64_t at = 0; at < count; at += PACKED_PART) {                                                                       \
+            int64_t n = count - at < PACKED_PART ? count - at : PACKED_PART, escaped = find_escapes(digits + at, escape, places, n);\
+            widen##BITS(digits + at, out + at, n);                                                                                  \
+            for (int64_t i = 0; i < escaped; i++) out[at + places[i]] = others[i];                                                  \
+            others += escaped;                                                                                                      \
+        }                                                                                                                           \
     }
 
 UNPACKED(8)

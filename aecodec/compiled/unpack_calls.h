@@ -37,14 +37,13 @@ static PyObject *put_escaped(PyObject *self, PyObject *args) {
     sound = sound && escape >= 0 && escape < 256 && b[2].len == count * width;
     if (sound) {
         Py_BEGIN_ALLOW_THREADS;
-        int64_t escaped = count_equal(b[0].buf, (uint8_t)escape, count);
-        sound = escaped * width == b[1].len;
+        sound = count_equal(b[0].buf, (uint8_t)escape, count) * width == b[1].len;
         if (sound && width == 1)
-            put_escaped8(b[0].buf, (uint8_t)escape, b[1].buf, escaped, b[2].buf, count);
+            put_escaped8(b[0].buf, (uint8_t)escape, b[1].buf, b[2].buf, count);
         else if (sound && width == 2)
-            put_escaped16(b[0].buf, (uint8_t)escape, b[1].buf, escaped, b[2].buf, count);
+            put_escaped16(b[0].buf, (uint8_t)escape, b[1].buf, b[2].buf, count);
         else if (sound)
-            put_escaped32(b[0].buf, (uint8_t)escape, b[1].buf, escaped, b[2].buf, count);
+            put_escaped32(b[0].buf, (uint8_t)escape, b[1].buf, b[2].buf, count);
         Py_END_ALLOW_THREADS;
     }
     if (!sound) fail("escaped numbers of other sizes");

@@ -104,37 +104,59 @@ LOOP double add_unindexed(const float *restrict exact, const uint8_t *restrict i
     return total;
 }
 
-/* Smallest and largest of some numbers, NaN left out, joined to those before; whether there is a NaN. */
-#define RANGES(NAME, TYPE)                                                                                     \
-    LOOP int range_##NAME(const TYPE *restrict values, int64_t n, TYPE *low, TYPE *high) {                     \
-        TYPE least = *low, most = *high;                                                                       \
-        int odd = 0;                                                                                           \
-        for (int64_t i = 0; i < n; i++) {                                                                      \
-            least = values[i] < least ? values[i] : least;                                                     \
-            most = values[i] > most ? values[i] : most;                                                        \
-            odd |= values[i] != values[i];                                                                     \
-        }                                                                                                      \
-        *low = least, *high = most;                                                                            \
-        return odd;                                                                                            \
+/* Smallest and largest of the bits of some numbers, joined to those before, as signed integers that rise as the numbers do: so these
+ * loops are vectorised. NaN lies beyond the infinities, on either side. */
+#define RANGES(BITS)                                                                                                       \
+    static inline int##BITS##_t key##BITS(int##BITS##_t bits) {                                                            \
+        return bits ^ (int##BITS##_t)((uint##BITS##_t)(bits >> (BITS - 1)) >> 1);                                          \
+    }                                                                                                                      \
+    LOOP void range##BITS(const int##BITS##_t *restrict values, int64_t n, int##BITS##_t *low, int##BITS##_t *high) {      \
+        int##BITS##_t least = *low, most = *high;                                                                          \
+        for (int64_t i = 0; i < n; i++) {                                                                                  \
+            int##BITS##_t key = key##BITS(values[i]);                                                                      \
+            least = key < least ? key : least;                                                                             \
+            most = key > most ? key : most;                                                                                \
+        }                                                                                                                  \
+        *low = least, *high = most;                                                                                        \
     }
 
-RANGES(singles, float)
-RANGES(doubles, double)
+RANGES(32)
+RANGES(64)
 
-/* Those of each channel; NaN where a channel has one. */
-static void find_ranges(const Shape *shape, const char *values, double *low, double *high) {
-    int64_t size = shape->pixels * (shape->wide ? 8 : 4);
-    for (int64_t c = 0; c < shape->channels; c++) {
-        float low_single = INFINITY, high_single = -INFINITY;
-        double low_double = INFINITY, high_double = -INFINITY;
-        int odd = 0;
-        for (int64_t t = 0; t < shape->steps; t++) {
-            const char *plane = values + (t * shape->channels + c) * size;
-            odd |= shape->wide ? range_doubles((const double *)plane, shape->pixels, &low_double, &high_double)
-                               : range_singles((const float *)plane, shape->pixels, &low_single, &high_single);
+static double single_of(int32_t key) {
+    float value;
+    key = key32(key);
+    memcpy(&value, &key, 4);
+    return value;
+}
+
+static double double_of(int64_t key) {
+    double value;
+    key = key64(key);
+    memcpy(&value, &key, 8);
+    return value;
+}
+
+/* Smallest and largest value of each channel, as doubles; NaN where it has one. Meanwhile there are keys in `low` and `high`. */
+static void find_ranges(const Shape *shape, const char *values, void *low, void *high) {
+    int64_t *least = low, *most = high, size = shape->pixels * (shape->wide ? 8 : 4);
+    for (int64_t c = 0; c < shape->channels; c++) least[c] = INT64_MAX, most[c] = INT64_MIN;
+    for (int64_t t = 0; t < shape->steps; t++)
+        for (int64_t c = 0; c < shape->channels; c++, values += size) {
+            if (shape->wide) {
+                range64((const int64_t *)values, shape->pixels, least + c, most + c);
+                continue;
+            }
+            int32_t first = INT32_MAX, last = INT32_MIN;
+            range32((const int32_t *)values, shape->pixels, &first, &last);
+            least[c] = first < least[c] ? first : least[c];
+            most[c] = last > most[c] ? last : most[c];
         }
-        low[c] = odd ? NAN : shape->wide ? low_double : (double)low_single;
-        high[c] = odd ? NAN : shape->wide ? high_double : (double)high_single;
+    for (int64_t c = 0; c < shape->channels; c++) {
+        double first = shape->wide ? double_of(least[c]) : single_of((int32_t)least[c]);
+        double last = shape->wide ? double_of(most[c]) : single_of((int32_t)most[c]);
+        if (isnan(first) || isnan(last)) first = last = NAN;
+        ((double *)low)[c] = first, ((double *)high)[c] = last;
     }
 }
 
