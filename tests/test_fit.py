@@ -97,6 +97,14 @@ def test_the_seed_and_the_tile_are_the_callers_to_choose(field):
     assert aecodec.fit(field, axes="tcyx", reference=False).manifest.reference is None
 
 
+@pytest.mark.parametrize(("channels", "tile", "whole"), [(2, 3, 2), (4, 3, 2), (5, 4, 3), (5, 9, 5)])
+def test_tiles_of_channels_that_there_are_not_are_refused(channels, tile, whole):
+    samples = np.random.default_rng(1).normal(size=(40, channels, 16, 16))
+    with pytest.raises(UsageError, match=f"has {tile} channels, but {channels} share evenly into tiles of {whole}: give as many"):
+        aecodec.fit(samples, axes="tcyx", tile=(1, tile, 8, 8))
+    assert aecodec.fit(samples, axes="tcyx", tile=(1, whole, 8, 8)).manifest.tile == (1, whole, 8, 8)
+
+
 def test_nothing_to_fit_is_refused():
     with pytest.raises(UsageError) as caught:
         aecodec.fit(iter([]), axes="t")

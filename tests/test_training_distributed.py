@@ -51,6 +51,8 @@ def test_one_process_is_a_world_of_its_own():
 
 
 def test_a_batch_that_cannot_be_shared_is_refused():
+    with pytest.raises(UsageError, match="batch_size=0 must be 1 or more"):
+        World().share(0)
     with pytest.raises(UsageError, match="batch_size=33 cannot be shared by 2 processes; give a multiple of 2"):
         World(size=2).share(33)
 

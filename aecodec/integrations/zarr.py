@@ -9,6 +9,8 @@ As `serializer` of shards it codes their inner chunks. For zarr v2, see aecodec.
 """
 
 import asyncio
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Unpack
 
@@ -26,6 +28,7 @@ except ImportError:
     raise require_extra("zarr 3", "zarr", "aecodec.integrations.zarr") from None
 
 NAME = "aecodec"
+_SHORT = 1 << 15  # values: under a millisecond, most of it Python, which threads cannot share
 
 
 @dataclass(frozen=True, init=False)
@@ -91,10 +94,17 @@ class AecodecCodec(ArrayBytesCodec):
         return chunk_spec.prototype.nd_buffer.from_ndarray_like(array)
 
     async def _encode_single(self, chunk_array: Any, chunk_spec: Any) -> Any:
-        return await asyncio.to_thread(self._encode_sync, chunk_array, chunk_spec)
+        return await _off_loop(self._encode_sync, chunk_array, chunk_spec)
 
     async def _decode_single(self, chunk_bytes: Any, chunk_spec: Any) -> Any:
-        return await asyncio.to_thread(self._decode_sync, chunk_bytes, chunk_spec)
+        return await _off_loop(self._decode_sync, chunk_bytes, chunk_spec)
+
+
+async def _off_loop(work: Callable[[Any, Any], Any], chunk: Any, chunk_spec: Any) -> Any:
+    """Call `work` in a thread, so that zarr goes on, but for a chunk so short that handing it over takes longer than that."""
+    if math.prod(chunk_spec.shape) <= _SHORT:
+        return work(chunk, chunk_spec)
+    return await asyncio.to_thread(work, chunk, chunk_spec)
 
 
 register_codec(NAME, AecodecCodec)  # as the entry point does, where the package is run without being installed

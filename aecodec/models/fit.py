@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aecodec.canonical import fill_missing
-from aecodec.errors import ModelError
+from aecodec.errors import ModelError, UsageError
 from aecodec.limits import DEFAULT_LIMITS
 from aecodec.models.build import TRIVIAL_TILE, build_bundle
 from aecodec.models.bundle import Bundle
@@ -119,6 +119,8 @@ def empty_statistics(shape: tuple[int, int, int], tile: tuple[int, int, int, int
     channels = shape[0] if tile is None else tile[1]
     tile_steps = (tile[0],) if tile else _tile_steps(channels, shape[1] * shape[2], available)
     groups = -(-shape[0] // min(channels, MAX_TILE_VECTOR))
+    if tile is not None and channels != (whole := -(-shape[0] // groups)):
+        raise UsageError(f"tile={tile} has {channels} channels, but {shape[0]} share evenly into tiles of {whole}: give as many")
     return Statistics(shape, groups, tile_steps, max(tile_steps), seed)
 
 

@@ -65,6 +65,8 @@ class World:
 
     def share(self, batch_size: int) -> int:
         """How much of a batch each process draws."""
+        if batch_size < 1:
+            raise UsageError(f"batch_size={batch_size} must be 1 or more")
         if batch_size % self.size:
             raise UsageError(f"batch_size={batch_size} cannot be shared by {self.size} processes; give a multiple of {self.size}")
         return batch_size // self.size
