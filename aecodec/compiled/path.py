@@ -57,20 +57,25 @@ def encode_phases(
     exact, base, scales = source
     exact = np.ascontiguousarray(exact, exact.dtype if exact.dtype in _FLOATS else np.float64)
     reals = (exact, np.ascontiguousarray(base), np.ascontiguousarray(scales))
-    with room() as mine:
-        symbols, indices, done = mine.empty(values.size, np.int32), mine.empty(values.size, np.uint8), 0
-        for step in steps(values, layout, predictor, spacing, mine):
-            done = kernels.encode_phase(*step.arguments(flat), *reals, symbols, indices, dead_zone, done)
-        return sort_by_index(symbols[:done], indices[:done])
+    for dtype in (np.uint16, np.int32):  # the first phases, of few values, tell whether the narrow ones suffice
+        with room() as mine:
+            symbols, indices, done = mine.empty(values.size, dtype), mine.empty(values.size, np.uint8), 0
+            for step in steps(values, layout, predictor, spacing, mine):
+                done = kernels.encode_phase(*step.arguments(flat), *reals, symbols, indices, dead_zone, done)
+                if done < 0:
+                    break
+            else:
+                return sort_by_index(symbols[:done], indices[:done])
+    raise AssertionError("symbols of 32 bits always fit")
 
 
 def sort_by_index(symbols: np.ndarray, index: np.ndarray, least: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """int32 symbols by their uint8 `index`, in order within each, zigzagged, and where each index's end, int64 (INDICES,).
+    """Symbols by their uint8 `index`, in order within each, zigzagged, and where each index's end, int64 (INDICES,).
 
-    Those of an index below `least` are left out.
+    `symbols`: int32, or uint16 that are zigzagged already. Those of an index below `least` are left out.
     """
     assert kernels is not None
-    ordered, ends = np.empty(symbols.size, np.uint32), np.empty(INDICES, np.int64)
+    ordered, ends = np.empty(symbols.size, f"u{symbols.itemsize}"), np.empty(INDICES, np.int64)
     width = kernels.sort_by_index(symbols, index, ordered, ends, least)
     return ordered.view(f"u{width}")[: int(ends[-1])], ends
 

@@ -160,17 +160,45 @@ static void take_nearest(const Source *source, const Geometry *g, const Scratch 
     }
 }
 
-/* Append the residuals of one plane and their indices in coding order, but where nothing is coded; returns how many there are. */
-static int64_t append_residuals(const Phase *phase, const Scratch *s, int64_t plane, int32_t *symbols, uint8_t *indices, int64_t done) {
+/* Symbols as they are found, in coding order, and the scale index of each: `narrow` ones zigzagged, in 16 bits, into which some do not
+ * fit once there is an `overflow`; others as they are, in 32. */
+typedef struct {
+    void *symbols;
+    uint8_t *indices;
+    int narrow, overflow;
+    int64_t done;
+} Found;
+
+/* Returns all bits that are set. */
+LOOP uint32_t zigzag_narrow(const int32_t *restrict residual, uint16_t *restrict out, int64_t n) {
+    uint32_t bits = 0;
+    for (int64_t i = 0; i < n; i++) {
+        uint32_t symbol = zigzag(residual[i]);
+        out[i] = (uint16_t)symbol;
+        bits |= symbol;
+    }
+    return bits;
+}
+
+/* Append the residuals of one plane and their indices, but where nothing is coded. */
+static void append_residuals(const Phase *phase, const Scratch *s, int64_t plane, Found *found) {
     const Geometry *g = &phase->geometry;
-    int64_t n = g->count, size = g->lines * n;
+    int64_t n = g->count, size = g->lines * n, done = found->done;
+    uint16_t *narrow = (uint16_t *)found->symbols + done;
+    int32_t *wide = (int32_t *)found->symbols + done;
+    uint32_t bits = 0;
     if (!phase->free && !g->across) {
-        memcpy(symbols + done, s->residual, (size_t)size * 4);
-        memcpy(indices + done, s->index, (size_t)size);
-        return done + size;
+        if (found->narrow)
+            bits = zigzag_narrow(s->residual, narrow, size);
+        else
+            memcpy(wide, s->residual, (size_t)size * 4);
+        memcpy(found->indices + done, s->index, (size_t)size);
+        found->done = done + size;
+        found->overflow |= bits > UINT16_MAX;
+        return;
     }
     int64_t outer = g->across ? n : g->lines, inner = g->across ? g->lines : n;
-    int64_t step = g->across ? n : 1, line = g->across ? 1 : n;
+    int64_t step = g->across ? n : 1, line = g->across ? 1 : n, count = 0;
     const uint8_t *free = phase->free ? phase->free + plane * g->extent + g->first : NULL;
     for (int64_t i = 0; i < outer; i++) {
         for (int64_t j = 0, at = i * line; j < inner; j++, at += step) {
@@ -178,23 +206,28 @@ static int64_t append_residuals(const Phase *phase, const Scratch *s, int64_t pl
                 s->residual[at] = 0;
                 continue;
             }
-            symbols[done] = s->residual[at];
-            indices[done++] = s->index[at];
+            bits |= zigzag(s->residual[at]);
+            if (found->narrow)
+                narrow[count] = (uint16_t)zigzag(s->residual[at]);
+            else
+                wide[count] = s->residual[at];
+            found->indices[done + count++] = s->index[at];
         }
     }
-    return done;
+    found->done = done + count;
+    found->overflow |= found->narrow && bits > UINT16_MAX;
 }
 
-static int64_t encode_planes(const Phase *phase, const Scratch *s, const Source *source, int32_t *symbols, uint8_t *indices,
-                             int64_t done) {
-    for (int64_t n = 0; n < phase->planes; n++) {
+/* Returns 0 as soon as symbols do not fit. */
+static int encode_planes(const Phase *phase, const Scratch *s, const Source *source, Found *found) {
+    for (int64_t n = 0; n < phase->planes && !found->overflow; n++) {
         const int64_t *places = phase->places + n * (1 + phase->geometry.sources);
         predict_plane(&phase->grids, places, &phase->geometry, &phase->weights, s);
         take_nearest(source, &phase->geometry, s, places[0]);
-        done = append_residuals(phase, s, places[0], symbols, indices, done);
+        append_residuals(phase, s, places[0], found);
         put_plane(phase, s, places[0]);
     }
-    return done;
+    return !found->overflow;
 }
 
 static int check_geometry(const Geometry *g) {
@@ -289,10 +322,12 @@ static int parse_source(Source *source, const Py_buffer *b, const Phase *phase, 
     return 1;
 }
 
-/* encode_phase(*common, values, base, scales, symbols, indices, dead_zone, done) -> symbols there are then */
+/* encode_phase(*common, values, base, scales, symbols, indices, dead_zone, done) -> symbols there are then, or -1 if some do not fit
+ * into theirs, which have 2 bytes, or 4 */
 static PyObject *encode_phase(PyObject *self, PyObject *args) {
     Py_buffer b[COMMON + 5];
     Source source;
+    Found found = {0};
     long long done;
     (void)self;
     if (!PyArg_ParseTuple(args, COMMON_FORMAT "y*y*y*w*w*dL", COMMON_BUFFERS(b), &b[13], &b[14], &b[15], &b[16], &b[17],
@@ -304,18 +339,21 @@ static PyObject *encode_phase(PyObject *self, PyObject *args) {
     int sound = parse_phase(&phase, b);
     int64_t room = b[COMMON + 4].len;
     sound = sound && parse_source(&source, b + COMMON, &phase, b[VALUES].len / 4 / (phase.geometry.known_lines * phase.geometry.known_count));
-    if (sound && (done < 0 || b[COMMON + 3].len != room * 4)) sound = fail("symbols of other sizes");
+    found.narrow = b[COMMON + 3].len == room * 2;
+    if (sound && (done < 0 || (!found.narrow && b[COMMON + 3].len != room * 4))) sound = fail("symbols of other sizes");
     if (sound && phase.planes * phase.geometry.lines * phase.geometry.count > room - done) sound = fail("no room for the symbols");
     if (sound && !make_scratch(&scratch, &phase.geometry)) {
         PyErr_NoMemory();
         sound = 0;
     }
     if (sound) {
+        int fit;
+        found.symbols = b[COMMON + 3].buf, found.indices = b[COMMON + 4].buf, found.done = done;
         Py_BEGIN_ALLOW_THREADS;
-        done = encode_planes(&phase, &scratch, &source, b[COMMON + 3].buf, b[COMMON + 4].buf, done);
+        fit = encode_planes(&phase, &scratch, &source, &found);
         Py_END_ALLOW_THREADS;
         free_scratch(&scratch);
-        result = PyLong_FromLongLong(done);
+        result = PyLong_FromLongLong(fit ? found.done : -1);
     }
     release(b, COMMON + 5);
     return result;

@@ -67,6 +67,8 @@ static inline int32_t wrap_add(int32_t a, int32_t b) { return (int32_t)((uint32_
 static inline int32_t wrap_sub(int32_t a, int32_t b) { return (int32_t)((uint32_t)a - (uint32_t)b); }
 static inline int32_t wrap_abs(int32_t a) { return a < 0 ? wrap_sub(0, a) : a; }
 
+static inline uint32_t zigzag(int32_t x) { return (uint32_t)x << 1 ^ (uint32_t)(x >> 31); }
+
 static inline int64_t whole_vectors(int64_t n) { return (n + VECTOR - 1) / VECTOR * VECTOR; }
 
 static inline int64_t plane_count(const Geometry *g) { return 3 + (1 + g->offsets) * g->sources; }

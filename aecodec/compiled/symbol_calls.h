@@ -7,11 +7,9 @@
 /* All bits that zigzagged symbols have set. */
 LOOP uint32_t join_bits(const int32_t *restrict symbols, int64_t n) {
     uint32_t bits = 0;
-    for (int64_t i = 0; i < n; i++) bits |= (uint32_t)symbols[i] << 1 ^ (uint32_t)(symbols[i] >> 31);
+    for (int64_t i = 0; i < n; i++) bits |= zigzag(symbols[i]);
     return bits;
 }
-
-static inline uint32_t zigzag(int32_t x) { return (uint32_t)x << 1 ^ (uint32_t)(x >> 31); }
 
 /* How many symbols have each index. Four counters each, since one that was just written takes its time to be read again. */
 static void count_indices(const uint8_t *indices, int64_t n, int64_t *counts) {
@@ -23,43 +21,57 @@ static void count_indices(const uint8_t *indices, int64_t n, int64_t *counts) {
     for (int k = 0; k < 256; k++) counts[k] = parts[0][k] + parts[1][k] + parts[2][k] + parts[3][k];
 }
 
+/* Where each index from `least` on begins if symbols lie by rising index; the next ones take these places. */
+static void begin_indices(const uint8_t *indices, int64_t n, int least, int64_t *places) {
+    int64_t at = 0;
+    count_indices(indices, n, places);
+    for (int k = 0; k < 256; k++) {
+        int64_t size = k < least ? 0 : places[k];
+        places[k] = at;
+        at += size;
+    }
+}
+
 /* sort_by_index(symbols, indices, out, ends, least) -> bytes that each takes: symbols of indices from `least` on, zigzagged, by rising
- * index, in order within each, in 2 bytes where all fit, else 4; and where each index's end */
+ * index, in order within each; and where each index's end. Symbols of 2 bytes are zigzagged already and stay so; those of 4 are not,
+ * and take 2 where all fit */
 static PyObject *sort_by_index(PyObject *self, PyObject *args) {
     Py_buffer b[4];
-    int least;
+    int least, width = 0;
     (void)self;
     if (!PyArg_ParseTuple(args, "y*y*w*w*i", &b[0], &b[1], &b[2], &b[3], &least)) return NULL;
-    const int32_t *symbols = b[0].buf;
     const uint8_t *indices = b[1].buf;
     int64_t count = b[1].len;
-    int sound = 1;
-    uint32_t used = 0;
-    if (b[0].len != count * 4 || b[2].len != count * 4 || b[3].len != INDICES * 8) sound = fail("symbols of other sizes");
+    int is_narrow = b[0].len == count * 2;
+    int sound = (is_narrow || b[0].len == count * 4) && b[2].len == b[0].len && b[3].len == INDICES * 8;
     if (sound) {
-        int64_t places[256], at = 0;
+        int64_t places[256];
         Py_BEGIN_ALLOW_THREADS;
-        count_indices(indices, count, places);
-        used = join_bits(symbols, count);
-        for (int k = 0; k < 256; k++) {
-            int64_t size = k < least ? 0 : places[k];
-            places[k] = at;
-            at += size;
-        }
-        if (used < 1 << 16) {
+        begin_indices(indices, count, least, places);
+        width = is_narrow || join_bits(b[0].buf, count) < 1 << 16 ? 2 : 4;
+        if (is_narrow) {
+            const uint16_t *symbols = b[0].buf;
+            uint16_t *out = b[2].buf;
+            for (int64_t i = 0; i < count; i++)
+                if (indices[i] >= least) out[places[indices[i]]++] = symbols[i];
+        } else if (width == 2) {
+            const int32_t *symbols = b[0].buf;
             uint16_t *out = b[2].buf;
             for (int64_t i = 0; i < count; i++)
                 if (indices[i] >= least) out[places[indices[i]]++] = (uint16_t)zigzag(symbols[i]);
         } else {
+            const int32_t *symbols = b[0].buf;
             uint32_t *out = b[2].buf;
             for (int64_t i = 0; i < count; i++)
                 if (indices[i] >= least) out[places[indices[i]]++] = zigzag(symbols[i]);
         }
         memcpy(b[3].buf, places, INDICES * 8);
         Py_END_ALLOW_THREADS;
+    } else {
+        fail("symbols of other sizes");
     }
     release(b, 4);
-    return sound ? PyLong_FromLong(used < 1 << 16 ? 2 : 4) : NULL;
+    return sound ? PyLong_FromLong(width) : NULL;
 }
 
 static int spread(const Symbols *symbols, const uint8_t *indices, int64_t *used, const int64_t *ends, int32_t *out, int64_t n) {
