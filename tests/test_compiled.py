@@ -115,6 +115,20 @@ def test_files_are_the_same_and_each_reads_the_others(winds, monkeypatch, missin
     assert np.nanmax(np.abs(restored - x)) <= 0.05
 
 
+def test_symbols_of_more_than_16_bits(monkeypatch):
+    x = drifting((9, 1, 33, 40), 5)
+    x[:, :, ::3] += np.random.default_rng(3).normal(size=x[:, :, ::3].shape) * 100
+    model = fitted(x, "tcyx", max_error=1e-4, reference=False)
+    found = []
+    sort = path.sort_by_index
+    monkeypatch.setattr(path, "sort_by_index", lambda symbols, index: found.append(symbols.dtype) or sort(symbols, index))
+    own = aecodec.compress(x, model, "tcyx", max_error=1e-4, threads=1)
+    assert np.dtype(np.int32) in found
+    assert np.abs(aecodec.decompress(own, threads=1) - x).max() <= 1e-4
+    monkeypatch.setattr(path, "kernels", None)
+    assert aecodec.compress(x, model, "tcyx", max_error=1e-4, threads=1) == own
+
+
 def test_files_are_made_by_the_compiled_phases(winds, monkeypatch):
     x, model = winds
     called = []

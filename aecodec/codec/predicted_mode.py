@@ -120,7 +120,7 @@ def _code_phases(
     layout = model.manifest.predictor
     assert layout is not None
     shape = frames_shape(fine.values.shape)
-    found = np.zeros(shape, np.int32)
+    found = np.empty(shape, np.int32)
     grid = base_grid(shape)
     coarse = np.rint(fine.frames(grid) / spacing).astype(np.int32)
     found[grid] = coarse * np.int32(spacing)
@@ -186,7 +186,7 @@ def decode_predicted(
     if base_axes >> 5:
         raise FormatError(f"chunk names unknown axes {base_axes:#x} of its base grid")
     base = _base(model, shape, origin, dtype)
-    found = np.zeros(frames_shape(shape), np.int32)
+    found = np.empty(frames_shape(shape), np.int32)
     grid = base_grid(frames_shape(shape))
     section = cursor.section()
     coarse = decode_residual(section, found[grid].size).reshape(found[grid].shape)
