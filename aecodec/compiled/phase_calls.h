@@ -4,10 +4,10 @@
 
 #include "arguments.h"
 
-enum { VALUES, SIZES, DETAILS, NEW_VALUES, NEW_SIZES, PLACES, GEOMETRY, MEAN, NEAR, AROUND, FLOOR, TABLE, FREE, COMMON };
-#define COMMON_FORMAT "y*y*w*w*w*y*y*y*y*y*y*y*y*"
+enum { VALUES, SIZES, DETAILS, NEW_VALUES, NEW_SIZES, PLACES, GEOMETRY, MEAN, NEAR, AROUND, FLOOR, FREE, COMMON };
+#define COMMON_FORMAT "y*y*w*w*w*y*y*y*y*y*y*y*"
 #define COMMON_BUFFERS(b) \
-    &b[0], &b[1], &b[2], &b[3], &b[4], &b[5], &b[6], &b[7], &b[8], &b[9], &b[10], &b[11], &b[12]
+    &b[0], &b[1], &b[2], &b[3], &b[4], &b[5], &b[6], &b[7], &b[8], &b[9], &b[10], &b[11]
 
 typedef struct {
     Grids grids;
@@ -264,14 +264,13 @@ static int parse_phase(Phase *phase, const Py_buffer *b) {
         int64_t place = ((const int64_t *)b[PLACES].buf)[i];
         if (place >= planes || place < (i % (1 + g.sources) ? -1 : 0)) return fail("a place beyond the planes");
     }
-    if (b[MEAN].len != inputs * 36 || b[NEAR].len != inputs * 4 || b[AROUND].len != inputs * 4 || b[FLOOR].len != 4 ||
-        b[TABLE].len != LARGEST_MAGNITUDE + 1)
+    if (b[MEAN].len != inputs * 36 || b[NEAR].len != inputs * 4 || b[AROUND].len != inputs * 4 || b[FLOOR].len != 4)
         return fail("weights of other sizes");
     phase->grids = (Grids){b[VALUES].buf, b[SIZES].buf, b[DETAILS].buf};
     phase->new_values = b[NEW_VALUES].buf;
     phase->new_sizes = b[NEW_SIZES].len ? b[NEW_SIZES].buf : NULL;
     phase->geometry = g;
-    phase->weights = (Weights){b[MEAN].buf, b[NEAR].buf, b[AROUND].buf, *(const float *)b[FLOOR].buf, b[TABLE].buf};
+    phase->weights = (Weights){b[MEAN].buf, b[NEAR].buf, b[AROUND].buf, *(const float *)b[FLOOR].buf};
     phase->places = b[PLACES].buf;
     phase->planes = places / (1 + g.sources);
     phase->free = b[FREE].len ? b[FREE].buf : NULL;
@@ -283,7 +282,8 @@ static PyObject *decode_phase(PyObject *self, PyObject *args) {
     Py_buffer b[COMMON + 3];
     (void)self;
     Symbols symbols;
-    if (!PyArg_ParseTuple(args, COMMON_FORMAT "y*w*y*i", COMMON_BUFFERS(b), &b[13], &b[14], &b[15], &symbols.width)) return NULL;
+    if (!PyArg_ParseTuple(args, COMMON_FORMAT "y*w*y*i", COMMON_BUFFERS(b), &b[COMMON], &b[COMMON + 1], &b[COMMON + 2],
+                          &symbols.width)) return NULL;
     Phase phase;
     Scratch scratch;
     PyObject *result = NULL;
@@ -330,8 +330,8 @@ static PyObject *encode_phase(PyObject *self, PyObject *args) {
     Found found = {0};
     long long done;
     (void)self;
-    if (!PyArg_ParseTuple(args, COMMON_FORMAT "y*y*y*w*w*dL", COMMON_BUFFERS(b), &b[13], &b[14], &b[15], &b[16], &b[17],
-                          &source.dead_zone, &done))
+    if (!PyArg_ParseTuple(args, COMMON_FORMAT "y*y*y*w*w*dL", COMMON_BUFFERS(b), &b[COMMON], &b[COMMON + 1], &b[COMMON + 2], &b[COMMON + 3],
+                          &b[COMMON + 4], &source.dead_zone, &done))
         return NULL;
     Phase phase;
     Scratch scratch;

@@ -52,7 +52,6 @@ typedef struct {
     const float *mean;          /* (P, 3, 3), in memory's orientation */
     const float *near, *around; /* (P,): of magnitudes at the value, and summed over 3 x 3 */
     float floor;
-    const uint8_t *table;       /* scale index of each magnitude */
 } Weights;
 
 /* Memory for one plane at a time. */
@@ -283,22 +282,30 @@ WIDE_LOOP void add_means(const float *restrict total, const int32_t *restrict mi
         out[i] = wrap_add((int32_t)((uint32_t)rounded((int32_t)total[i], bits) << shift), middle[i]);
 }
 
-/* Magnitudes expected, from those around, lines x, y, z, and those at the values. */
-WIDE_LOOP void add_boxes(const float *restrict x, const float *restrict y, const float *restrict z, const float *restrict own,
-                         float floor, int bits, int32_t *restrict out, int64_t n) {
+/* Scale indices of the magnitudes expected, from those around, lines x, y, z, and those at the values. As packing/scale.py has them,
+ * by half octaves, which are read off the bits of floats; `by` is added. */
+WIDE_LOOP void find_indices(const float *restrict x, const float *restrict y, const float *restrict z, const float *restrict own,
+                            float floor, int bits, int by, int32_t *restrict out, int64_t n) {
+    enum { ROOT_TWO = 0x3504f4, EXPONENT = 23, BIAS = 127, OF_ONE = 4, OF_NONE = 2 };
+    const int left = bits < 0 ? -bits : 0, right = bits > 0 ? bits : 0; /* as rounded() does, without branches */
+    const int32_t half = right ? (1 << (right - 1)) - 1 : 0, odd = right ? 1 : 0;
     for (int64_t i = 0; i < n; i++) {
         float sum = (x[i] + x[i + 1] + x[i + 2]) + (y[i] + y[i + 1] + y[i + 2]) + (z[i] + z[i + 1] + z[i + 2]);
-        int32_t size = rounded((int32_t)(sum + own[i] + floor), bits);
-        size = size > 0 ? size : 0;
-        out[i] = size < LARGEST_MAGNITUDE ? size : LARGEST_MAGNITUDE;
+        int32_t size = (int32_t)((uint32_t)(int32_t)(sum + own[i] + floor) << left);
+        size = (size + half + (size >> right & odd)) >> right;
+        size &= ~(size >> 31); /* at least 0, and at most the largest: comparisons would be followed to constants, by branches */
+        size -= LARGEST_MAGNITUDE;
+        float expected = (float)((size & size >> 31) + LARGEST_MAGNITUDE);
+        int32_t real;
+        memcpy(&real, &expected, 4);
+        int32_t index = (real >> EXPONENT) + ((real + (1 << EXPONENT) - ROOT_TWO) >> EXPONENT) + OF_ONE - 2 * BIAS;
+        index = (index > OF_NONE ? index : OF_NONE) + by;
+        out[i] = index < INDICES - 1 ? index : INDICES - 1;
     }
 }
 
-LOOP void find_indices(const int32_t *restrict expected, const uint8_t *restrict table, int shift, uint8_t *restrict out, int64_t n) {
-    for (int64_t i = 0; i < n; i++) {
-        int found = table[expected[i]] + 2 * shift;
-        out[i] = (uint8_t)(found < INDICES - 1 ? found : INDICES - 1);
-    }
+LOOP void put_bytes(const int32_t *restrict numbers, uint8_t *restrict out, int64_t n) { /* of its own: the wider the loop, the fewer */
+    for (int64_t i = 0; i < n; i++) out[i] = (uint8_t)numbers[i];
 }
 
 /* Numbers of the planes that have weights and, if of a source, are there. */
@@ -372,9 +379,9 @@ static void finish_line(const Plane *plane, int64_t a, const float *total) {
     const Geometry *g = plane->g;
     int64_t at = a * g->count;
     add_means(total, s->middle + at, (int)g->mean_bits, plane->shift, s->means + at, plane->whole);
-    add_boxes(box_of(plane, a - 1), box_of(plane, a), box_of(plane, a + 1), s->own + a % LINES * plane->line, plane->w->floor,
-              (int)g->scale_bits, s->expected, plane->whole);
-    find_indices(s->expected, plane->w->table, plane->shift, s->index + at, plane->whole);
+    find_indices(box_of(plane, a - 1), box_of(plane, a), box_of(plane, a + 1), s->own + a % LINES * plane->line, plane->w->floor,
+                 (int)g->scale_bits, 2 * plane->shift, s->expected, plane->whole);
+    put_bytes(s->expected, s->index + at, plane->whole);
 }
 
 /* Fill s->middle, s->means and s->index, (lines, count), of plane places[0], whose sources are the others, or -1. */

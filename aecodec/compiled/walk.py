@@ -12,13 +12,10 @@ import numpy as np
 
 from aecodec.compiled.room import Room
 from aecodec.models.linear_predictor import LinearPredictor
-from aecodec.packing.scale import scale_index
 from aecodec.phases import (
     CHANNELS,
     COLUMNS,
     FRAMES,
-    LARGEST_MAGNITUDE,
-    MAGNITUDE_UNIT,
     ORDER_SOURCES,
     PYRAMID_SOURCES,
     ROWS,
@@ -33,7 +30,6 @@ from aecodec.phases import (
     schedule,
 )
 
-_TABLE = scale_index(np.maximum(np.arange(LARGEST_MAGNITUDE + 1), 0.5) / MAGNITUDE_UNIT)
 _CACHED_PLANES = 1 << 14  # of more, the plan is large and takes little beside the work
 _LARGEST_PLANE = 1 << 30  # as in _kernels.c
 _NOTHING = np.zeros(0, np.int32)
@@ -63,7 +59,7 @@ class Step:
     def arguments(self, free: np.ndarray) -> tuple[np.ndarray, ...]:
         """Those that coding and decoding share. `free`: bool, of each value of the array, or empty."""
         g = self.grids
-        return (g.values, g.sizes, g.details, g.new_values, g.new_sizes, self.places, self.geometry, *self.weights, _TABLE, free)
+        return (g.values, g.sizes, g.details, g.new_values, g.new_sizes, self.places, self.geometry, *self.weights, free)
 
 
 def serves(shape: Shape5, layout: PhaseLayout) -> bool:
