@@ -35,7 +35,8 @@ PACKAGES = ("numpy", "onnxruntime", "zstandard", "aecodec", "dask", "distributed
 SET, FRACTION, LEVELS = "navy_winds_uv", 1e-3, (1, 5)
 FALLBACK = "A1B_E1_tas"  # of iris-sample-data
 BLOCKS, QUICK_BLOCKS = 32, 4
-BLOCK_VALUES = 1 << 21  # a chunk of levels above 2, two of levels 1 and 2
+CHUNK_VALUES = 1 << 21
+BLOCK_CHUNKS = 2  # of 8 MB each
 CORES = 1000  # of the cost model
 SIZES = {"10 TB": 1e13, "1 PB": 1e15}
 
@@ -54,9 +55,14 @@ class Row:
     ratio: float
 
 
+def chunk_steps(field: FieldSet) -> int:
+    """Of a chunk of about CHUNK_VALUES."""
+    return max(1, CHUNK_VALUES // int(np.prod(field.test.shape[1:])))
+
+
 def tiled(field: FieldSet, blocks: int, path: Path) -> da.Array:
-    """The field repeated along its steps in `blocks` blocks of about as many values as a chunk has; each is read from `path`."""
-    steps = max(1, BLOCK_VALUES // int(np.prod(field.test.shape[1:])))
+    """The field repeated along its steps in `blocks` blocks of BLOCK_CHUNKS chunks; each is read from `path`."""
+    steps = BLOCK_CHUNKS * chunk_steps(field)
     block = np.resize(field.test, (steps, *field.test.shape[1:]))
     shape = (steps * blocks, *block.shape[1:])
     np.save(path, block)

@@ -1,10 +1,14 @@
 """dask arrays through the real dask: threads here, and a cluster of two workers; fitting to the same bits as in one process."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from conftest import smooth_field
 
 import aecodec
+from aecodec.axes import parse_axes
+from aecodec.canonical import ArraySpec
 from aecodec.errors import AecodecError, FidelityError, MissingError, OutputExistsError, UsageError
 from aecodec.models.fit import _gather, empty_statistics
 from aecodec.models.parts import gathered, make_plan, merged, part_of
@@ -15,6 +19,7 @@ distributed = pytest.importorskip("distributed")
 pytest.importorskip("zarr", "3")
 
 from aecodec.integrations import dask as aed  # noqa: E402  # needs dask
+from aecodec.integrations.dask_blocks import chunks_to_decode, chunks_to_encode  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +62,44 @@ def test_chunks_of_the_file_are_those_of_the_dask_array(tmp_path):
     assert back.chunks[0] == (16, 16, 8)
     assert np.abs(back[13:31, 2].compute() - x[13:31, 2]).max() <= 0.5
     assert size == len(aecodec.compress(x, False, "tcyx", level=1, max_error=0.5))
+
+
+@pytest.mark.parametrize("axes", ["tcyx", "cyxt", "yxct"])
+def test_tasks_of_several_chunks_make_the_same_files(anywhere, tmp_path, monkeypatch, axes):
+    x = smooth_field((40, 4, 160, 200)).transpose(["tcyx".index(letter) for letter in axes])
+    blocks = tuple(32 if letter == "t" else -1 for letter in axes)
+    lazy, small = da.from_array(x, chunks=blocks), da.from_array(x, chunks=17)
+    expected = aecodec.compress(x, False, axes, level=1, max_error=0.5)
+    monkeypatch.setattr("aecodec.integrations.dask.chunks_to_decode", lambda chunks, size: 2)
+    aed.to_aecz(lazy, tmp_path / "a.aecz", None, axes, level=1, max_error=0.5)
+    assert (tmp_path / "a.aecz").read_bytes() == expected
+    back = aed.from_aecz(tmp_path / "a.aecz")
+    assert back.chunks[axes.index("t")] == (32, 8)
+    np.testing.assert_array_equal(back.compute(), aecodec.decompress(expected))
+    together, alone = (aed.evaluate(array, None, axes, level=1, max_error=0.5) for array in (lazy, small))
+    assert together.squared_error == pytest.approx(alone.squared_error)
+    assert replace(together, squared_error=0) == replace(alone, squared_error=0)
+    assert alone.chunks == 3
+
+
+def test_how_many_chunks_a_task_has(monkeypatch):
+    monkeypatch.setattr("aecodec.integrations.dask_blocks._threads", lambda: 4)
+    assert chunks_to_decode(0, 1) == chunks_to_decode(31, 1) == chunks_to_decode(63, 1) == chunks_to_decode(100000, 1 << 26) == 1
+    assert chunks_to_decode(64, 1) == 2
+    assert chunks_to_decode(100000, 1 << 23) == 4
+    spec = ArraySpec(np.dtype("f4"), parse_axes("tyx", 3), (50, 8, 8))
+    for chunks, expected in [((16, 8, 8), 2), ((24, 8, 8), 3), ((12, 8, 8), 1), ((4, 8, 8), 1), ((16, 4, 8), 1), (50, 6)]:
+        assert chunks_to_encode(da.zeros((50, 8, 8), chunks=chunks), spec, 8) == expected
+
+
+def test_zarr_chunks_within_blocks(anywhere, lazy, field, model, tmp_path):
+    regular = lazy.rechunk((10, 2, 32, 40))
+    target = aed.to_zarr(regular, tmp_path / "a.zarr", model, "tcyx", chunks=(5, 2, 16, 40), max_error=0.05)
+    assert target.chunks == (5, 2, 16, 40)
+    assert np.abs(da.from_zarr(str(tmp_path / "a.zarr")).compute() - field).max() <= 0.05
+    for chunks in [(4, 2, 32, 40), (20, 2, 32, 40), (5, 2, 32), (0, 2, 32, 40)]:
+        with pytest.raises(UsageError, match="do not divide the dask array's blocks of"):
+            aed.to_zarr(regular, tmp_path / "b.zarr", model, "tcyx", chunks=chunks, max_error=0.05)
 
 
 def test_zarr_and_back(anywhere, lazy, field, model, tmp_path):

@@ -9,6 +9,8 @@
 Sessions are made once in each process, and each dask thread runs its graphs on one thread.
 """
 
+import itertools
+import math
 import os
 from functools import lru_cache
 from pathlib import Path
@@ -27,7 +29,18 @@ from aecodec.container.writer import ContainerWriter
 from aecodec.errors import UsageError
 from aecodec.fidelity import Fidelity
 from aecodec.integrations.coding import Coding
-from aecodec.integrations.dask_blocks import along_stream, block_spec, computed, dask, loaded, spec_of, travelling, with_range
+from aecodec.integrations.dask_blocks import (
+    along_stream,
+    block_spec,
+    chunks_to_decode,
+    chunks_to_encode,
+    computed,
+    dask,
+    loaded,
+    spec_of,
+    travelling,
+    with_range,
+)
 from aecodec.integrations.dask_fit import Evaluation, evaluate, fit
 from aecodec.integrations.models import ModelReference, reference_to
 
@@ -55,21 +68,25 @@ def to_aecz(
     spec = spec_of(array, options)
     options = with_range(array, spec, options)
     length = chunk_length(spec, options.model, level)
-    rechunked = along_stream(array, spec, length)
+    starts = list(range(0, max(1, spec.length), length)) if spec.axes.stream is not None else [0]
+    many = chunks_to_encode(array, spec, length)
     reference = travelling(options.model)
     if options.model is not None:
         options.model.check_fits(spec.canonical_shape)
     encode = dask.delayed(_encode_block, pure=False)
-    tasks, starts = [], list(range(0, max(1, spec.length), length)) if spec.axes.stream is not None else [0]
-    for start, block in zip(starts, rechunked.to_delayed().ravel() if array.size else [], strict=bool(array.size)):
-        tasks.append(encode(block, spec.axes.letters, options.fidelity, level, reference, start))
+    blocks = along_stream(array, spec, many * length).to_delayed().ravel() if array.size else []
+    tasks = [
+        encode(block, spec.axes.letters, options.fidelity, level, reference, start, length)
+        for start, block in zip(starts[::many], blocks, strict=bool(array.size))
+    ]
     file = DurableFile.create(resolved(path), overwrite)
     try:
         container = ContainerWriter(file)
         embedded = options.model is not None and (embed_model or (embed_model is None and not options.model.shipped))
         header = Header(spec, options.fidelity, options.model.id if options.model is not None else None)
         container.begin(header.to_json(), options.model.stored if embedded and options.model else None, metadata)
-        for start, body in zip(starts, computed(tasks), strict=bool(array.size)):
+        bodies = itertools.chain.from_iterable(computed(tasks))
+        for start, body in zip(starts, bodies, strict=bool(array.size)):
             count = min(length, spec.length - start) if spec.axes.stream is not None else 1
             container.chunk(start, count, body)
         container.finish()
@@ -82,18 +99,23 @@ def to_aecz(
 
 
 def from_aecz(path: str | os.PathLike[str], model: ModelLike = None) -> Any:
-    """The array of an .aecz file as a dask array with the file's chunks; each is read and decoded where it is needed."""
+    """The array of an .aecz file as a dask array whose blocks are chunks of the file, of long files some in a row; each is read and
+    decoded where it is needed."""
     with Reader(path, model, threads=1) as reader:
         stream, shape, dtype, chunks = reader.header.spec.axes.stream, reader.shape, reader.dtype, reader.array_file.chunks
         if reader.missing or not reader.finished:
             raise UsageError(f"{os.fspath(path)} lacks steps; save the rest with `aecodec recover` first")
         spans = [reader.array_file.span(number) for number in range(chunks)]
+    many = chunks_to_decode(chunks, math.prod(shape) * dtype.itemsize // max(1, chunks))
     location, stamp = os.fspath(Path(path).absolute()), Path(path).stat().st_mtime_ns
     reference = travelling(reader.model if model is not None else None)
     blocks = []
-    for number, (start, stop) in enumerate(spans):
-        part = shape if stream is None else (*shape[:stream], stop - start, *shape[stream + 1 :])
-        value = dask.delayed(_decode_block, pure=True)(location, stamp, number, reference)
+    for first in range(0, chunks, many):
+        numbers = range(first, min(first + many, chunks))
+        length = spans[numbers[-1]][1] - spans[first][0]
+        part = shape if stream is None else (*shape[:stream], length, *shape[stream + 1 :])
+        steps = None if stream is None else (slice(None),) * stream + (slice(spans[first][0], spans[numbers[-1]][1]),)
+        value = dask.delayed(_decode_block, pure=True)(location, stamp, steps, reference)
         blocks.append(dask.array.from_delayed(value, part, dtype))
     if not blocks:
         return dask.array.zeros(shape, dtype=dtype)
@@ -107,12 +129,13 @@ def to_zarr(
     axes: str | None = None,
     *,
     level: int = DEFAULT_LEVEL,
+    chunks: tuple[int, ...] | None = None,
     overwrite: bool = False,
     **fidelity: Unpack[FidelityOptions],
 ) -> Any:
-    """Write a dask array to a zarr v3 array with the dask array's own chunks, of one size but at the edges; returns it.
+    """Write a dask array to a zarr v3 array of `chunks`, by default the dask array's own, of one size but at the edges; returns it.
 
-    `dask.array.from_zarr` reads it back.
+    Each task writes a block, which must be made of whole chunks. `dask.array.from_zarr` reads the array back.
     """
     import zarr
 
@@ -122,7 +145,14 @@ def to_zarr(
     spec = spec_of(array, options)
     options = with_range(array, spec, options)
     coding = Coding(spec.axes.letters, options.fidelity, level, reference_to(options.model or False, None, None))
-    chunks = tuple(sizes[0] for sizes in array.chunks) if array.ndim else ()
+    blocks = tuple(sizes[0] for sizes in array.chunks) if array.ndim else ()
+    chunks = blocks if chunks is None else tuple(chunks)
+    whole = len(chunks) == len(blocks) and all(
+        1 <= chunk <= block and (block % chunk == 0 or block == size)
+        for chunk, block, size in zip(chunks, blocks, array.shape, strict=True)
+    )
+    if not whole:
+        raise UsageError(f"chunks={chunks} do not divide the dask array's blocks of {blocks}; rechunk the array first")
     given: dict[str, Any] = {"chunks": chunks} if array.ndim else {}
     target = zarr.create_array(
         store=os.fspath(store) if isinstance(store, os.PathLike) else store,
@@ -133,22 +163,27 @@ def to_zarr(
         overwrite=overwrite,
         **given,
     )
-    regular = array.rechunk(chunks) if array.ndim else array
+    regular = array.rechunk(blocks) if array.ndim else array
     dask.array.store(regular, target, lock=False, compute=True)
     return target
 
 
 def _encode_block(
-    block: np.ndarray, letters: str, fidelity: Fidelity, level: int, reference: ModelReference | None, start: int
-) -> bytes:
-    spec = block_spec(block, letters)
+    block: np.ndarray, letters: str, fidelity: Fidelity, level: int, reference: ModelReference | None, start: int, length: int
+) -> list[bytes]:
+    """Chunks of `length` steps, of which the first begins at `start`."""
+    spec, bodies = block_spec(block, letters), []
     coder = ChunkCoder(spec.real_dtype, fidelity, loaded(reference), level)
-    origin = (start if spec.stream_axis == 2 else 0, start if spec.stream_axis == 3 else 0)
-    return coder.encode(spec.to_canonical(block), origin)
+    for at in range(0, max(1, spec.length), length) if spec.axes.stream is not None else [0]:
+        part = block if spec.axes.stream is None else block[(slice(None),) * spec.axes.stream + (slice(at, at + length),)]
+        origin = (start + at if spec.stream_axis == 2 else 0, start + at if spec.stream_axis == 3 else 0)
+        bodies.append(coder.encode(block_spec(part, letters).to_canonical(part), origin))
+    return bodies
 
 
-def _decode_block(path: str, stamp: int, number: int, reference: ModelReference | None) -> np.ndarray:
-    return _reader(path, stamp, reference).chunk_array(number)
+def _decode_block(path: str, stamp: int, steps: tuple[slice, ...] | None, reference: ModelReference | None) -> np.ndarray:
+    reader = _reader(path, stamp, reference)
+    return reader.read() if steps is None else reader[steps]
 
 
 @lru_cache(maxsize=8)

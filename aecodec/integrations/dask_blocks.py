@@ -22,9 +22,23 @@ try:
 except ImportError:
     raise require_extra("dask", "dask", "aecodec.integrations.dask") from None
 
-__all__ = ["along_stream", "block_spec", "computed", "dask", "loaded", "spec_of", "travelling", "with_range"]
+__all__ = [
+    "along_stream",
+    "block_spec",
+    "chunks_to_decode",
+    "chunks_to_encode",
+    "computed",
+    "dask",
+    "loaded",
+    "spec_of",
+    "travelling",
+    "with_range",
+]
 _AHEAD = 16  # results for each thread in one batch
+_FETCHED = 4  # results at once
 _BATCHES = 2  # that a cluster works on while one is used
+_TASK_BYTES = 1 << 25  # of the array: tasks of milliseconds would keep a scheduler busier than its workers
+_ROUNDS = 8  # tasks for each thread at the least, so that none waits long for the last ones
 
 
 def loaded(reference: ModelReference | None) -> Model | None:
@@ -82,22 +96,47 @@ def along_stream(array: Any, spec: ArraySpec, length: int) -> Any:
     return array.rechunk({axis: length if axis == stream else -1 for axis in range(array.ndim)}) if array.ndim else array
 
 
+def chunks_to_decode(chunks: int, chunk_bytes: int) -> int:
+    """How many of the `chunks` of a file, each of so many bytes of the array, one task decodes."""
+    return max(1, min(_TASK_BYTES // max(1, chunk_bytes), chunks // (_ROUNDS * _threads())))
+
+
+def chunks_to_encode(array: Any, spec: ArraySpec, length: int) -> int:
+    """How many chunks of `length` steps one task encodes: those of a block of the array, where blocks are made of whole ones."""
+    stream = spec.axes.stream
+    if stream is None or any(len(sizes) > 1 for axis, sizes in enumerate(array.chunks) if axis != stream):
+        return 1
+    *before, _ = sizes = array.chunks[stream]
+    return max(1, sizes[0] // length) if all(size == sizes[0] and size % length == 0 for size in before) else 1
+
+
 def computed(tasks: list[Any]) -> Iterator[Any]:
     """Results in order, few of them at a time: by the cluster of this process if it has one, else by dask's own threads."""
     client = _client()
     if client is None:
-        window = _AHEAD * (os.cpu_count() or 1)
+        window = _AHEAD * _threads()
         for start in range(0, len(tasks), window):
             yield from dask.compute(*tasks[start : start + window])
         return
-    window = _AHEAD * max(1, sum(client.nthreads().values()))
+    window = _AHEAD * _threads()
     batches: list[list[Any]] = []  # one graph each, so that what tasks share is made once, and lies where they run
     for start in range(0, len(tasks), window):
         batches.append(client.compute(tasks[start : start + window]))
         if len(batches) > _BATCHES:
-            yield from client.gather(batches.pop(0))
-    for batch in batches:
-        yield from client.gather(batch)
+            yield from _gathered(client, batches.pop(0))
+    while batches:
+        yield from _gathered(client, batches.pop(0))
+
+
+def _gathered(client: Any, batch: list[Any]) -> Iterator[Any]:
+    """Results of a batch, some of them fetched while others are worked on."""
+    for start in range(0, len(batch), _FETCHED):
+        yield from client.gather(batch[start : start + _FETCHED])
+
+
+def _threads() -> int:
+    client = _client()
+    return (os.cpu_count() or 1) if client is None else max(1, sum(client.nthreads().values()))
 
 
 def _client() -> Any:

@@ -18,7 +18,17 @@ from aecodec.codec.effort import DEFAULT_LEVEL
 from aecodec.codec.model import Model
 from aecodec.errors import ModelError
 from aecodec.fidelity import Fidelity
-from aecodec.integrations.dask_blocks import along_stream, block_spec, computed, dask, loaded, spec_of, travelling, with_range
+from aecodec.integrations.dask_blocks import (
+    along_stream,
+    block_spec,
+    chunks_to_encode,
+    computed,
+    dask,
+    loaded,
+    spec_of,
+    travelling,
+    with_range,
+)
 from aecodec.integrations.models import ModelReference
 from aecodec.integrations.stored_chunk import as_numbers, fits
 from aecodec.models.fit import enough_to_begin, fit_statistics
@@ -167,17 +177,32 @@ def evaluate(
     options = make_options(False if model is None else model, axes, level, None, "auto", 1, None, fidelity)
     spec = spec_of(array, options)
     options = with_range(array, spec, options)
-    blocks = along_stream(array, spec, chunk_length(spec, options.model, level)).to_delayed()
+    length = chunk_length(spec, options.model, level)
+    blocks = along_stream(array, spec, chunks_to_encode(array, spec, length) * length).to_delayed()
     reference, one = travelling(options.model), dask.delayed(_evaluated)
     total = Evaluation()
     for part in computed(
-        [one(block, spec.axes.letters, options.fidelity, level, reference) for block in np.ravel(blocks).tolist()]
+        [one(block, spec.axes.letters, options.fidelity, level, reference, length) for block in np.ravel(blocks).tolist()]
     ):
         total = total + part
     return total
 
 
-def _evaluated(block: np.ndarray, letters: str, fidelity: Fidelity, level: int, reference: ModelReference | None) -> Evaluation:
+def _evaluated(
+    block: np.ndarray, letters: str, fidelity: Fidelity, level: int, reference: ModelReference | None, length: int
+) -> Evaluation:
+    """Of a block's chunks of `length` steps."""
+    stream = block_spec(block, letters).axes.stream
+    if stream is None or block.shape[stream] <= length:
+        return _evaluated_chunk(block, letters, fidelity, level, reference)
+    starts = range(0, block.shape[stream], length)
+    parts = (block[(slice(None),) * stream + (slice(start, start + length),)] for start in starts)
+    return sum((_evaluated_chunk(part, letters, fidelity, level, reference) for part in parts), Evaluation())
+
+
+def _evaluated_chunk(
+    block: np.ndarray, letters: str, fidelity: Fidelity, level: int, reference: ModelReference | None
+) -> Evaluation:
     from aecodec.codec.chunk import ChunkCoder
 
     spec, model = block_spec(block, letters), loaded(reference)
