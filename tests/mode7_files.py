@@ -11,7 +11,7 @@ from aecodec.api.reader import Reader
 from aecodec.axes import parse_axes
 from aecodec.canonical import ArraySpec
 from aecodec.codec.finite import finite_values
-from aecodec.codec.predicted_mode import encode_predicted
+from aecodec.codec.predicted_encoding import encode_predicted
 from aecodec.container.writer import ContainerWriter
 from aecodec.fidelity import Fidelity, fidelity_from_options
 from aecodec.models.bundle import Bundle, encode_reference

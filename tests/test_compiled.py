@@ -8,10 +8,10 @@ from mode7_files import drifting, fitted
 
 import aecodec
 from aecodec.codec.fine_lattice import FineValues
-from aecodec.codec.predicted_mode import _code_phases
+from aecodec.codec.predicted_encoding import _code_phases
 from aecodec.compiled import path
 from aecodec.compiled.kernels import kernels
-from aecodec.compiled.room import room
+from aecodec.compiled.room import Room, room
 from aecodec.compiled.walk import serves, steps
 from aecodec.models.linear_predictor import linear_predictor
 from aecodec.models.predictor import PredictorWeights, predictor_graph
@@ -86,7 +86,7 @@ def test_values_and_symbols_are_the_graphs(layout, fine, seed, spacing, masked, 
     found = []
     for compiled in (False, True):
         model, groups = Predictor(graph, layout, compiled), [[] for _ in range(48)]
-        coarse, values = _code_phases(as_they_are(fine), free, spacing, model, groups, dead_zone, None)
+        coarse, values = _code_phases(as_they_are(fine), free, spacing, model, groups, dead_zone, None, Room())
         found.append((coarse, values, [np.concatenate(parts) if parts else np.zeros(0, np.int32) for parts in groups]))
     (coarse, values, groups), (own_coarse, own_values, own_groups) = found
     assert (coarse == own_coarse).all()
@@ -127,6 +127,26 @@ def test_symbols_of_more_than_16_bits(monkeypatch):
     assert np.abs(aecodec.decompress(own, threads=1) - x).max() <= 1e-4
     monkeypatch.setattr(path, "kernels", None)
     assert aecodec.compress(x, model, "tcyx", max_error=1e-4, threads=1) == own
+
+
+def test_rooms_lie_within_rooms_and_are_kept():
+    with room() as first:
+        first.empty((3, 5), np.float64)
+        with room() as second:
+            assert second is first
+            second.empty(7, np.uint8)
+        first.empty(100, np.int16)
+    with room() as again:
+        assert again is first
+        one = again.empty((3, 5), np.float64)
+        with room():
+            inner = again.empty(200, np.uint8)
+        two = again.empty(100, np.int16)
+        assert all(np.may_share_memory(array, again.memory) for array in (one, inner, two))
+        assert np.may_share_memory(inner, two)
+        assert not np.may_share_memory(one, two)
+        assert not np.may_share_memory(again.empty(1 << 27, np.uint8), again.memory)
+    assert again.memory.size < 1 << 27
 
 
 def test_files_are_made_by_the_compiled_phases(winds, monkeypatch):

@@ -8,7 +8,7 @@ from mode7_files import body_of, layout_of, predicted_file, random_weights
 
 import aecodec
 from aecodec.codec.finite import finite_values
-from aecodec.codec.predicted_mode import encode_predicted
+from aecodec.codec.predicted_encoding import encode_predicted
 from aecodec.errors import ModelError
 from aecodec.models.predictor import predictor_graph, whole_weights
 from aecodec.models.predictor_check import check_predictor

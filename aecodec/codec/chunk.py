@@ -15,7 +15,8 @@ from aecodec.codec.latents_mode import decode_latents_only, encode_latents_only
 from aecodec.codec.lattice_mode import decode_lattice, encode_lattice
 from aecodec.codec.lossless_mode import encode_lossless, encode_whole_numbers
 from aecodec.codec.model import Model, Origin
-from aecodec.codec.predicted_mode import decode_predicted, encode_predicted
+from aecodec.codec.predicted_encoding import encode_predicted
+from aecodec.codec.predicted_mode import decode_predicted
 from aecodec.errors import FormatError
 from aecodec.fidelity import Fidelity
 from aecodec.packing.lossless import decode_bytes, encode_bytes, surely_smaller
@@ -156,6 +157,7 @@ class ChunkCoder:
         predicted = encode_predicted(finite_values(array), errors, self.model, origin, bounded=False)
         if predicted is None:
             return None
+        assert predicted.restored is not None
         return Attempt(bytes([Mode.PREDICTED]) + predicted.pack(effort.thorough), predicted.restored)
 
     def _attempt_lattice(self, array: np.ndarray, errors: np.ndarray, effort: Effort, origin: Origin) -> Attempt | None:

@@ -5,35 +5,40 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 _MOST = 1 << 26  # bytes that a thread keeps
 _ALIGNED = 64
-_local = threading.local()
 
 
 class Room:
-    """Uninitialised arrays out of the thread's memory, all of them void when the `room` ends."""
+    """A stack of uninitialised arrays in one piece of memory."""
 
-    def __init__(self, memory: np.ndarray) -> None:
-        self._memory = memory
-        self.used = 0
+    def __init__(self) -> None:
+        self.memory = np.empty(0, np.uint8)
+        self.used = self.needed = 0
 
-    def empty(self, shape: tuple[int, ...] | int, dtype: type[np.generic]) -> np.ndarray:
-        """Like numpy's; beyond the memory that there is, numpy's own."""
+    def empty(self, shape: tuple[int, ...] | int, dtype: DTypeLike) -> np.ndarray:
+        """Like numpy's, and numpy's own beyond the memory that there is."""
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
         start, self.used = self.used, self.used + -(-size // _ALIGNED) * _ALIGNED
-        if self.used > self._memory.size:
+        self.needed = max(self.needed, self.used)
+        if self.used > self.memory.size:
             return np.empty(shape, dtype)
-        return self._memory[start : start + size].view(dtype).reshape(shape)
+        return self.memory[start : start + size].view(dtype).reshape(shape)
+
+
+_local = threading.local()
 
 
 @contextmanager
 def room() -> Iterator[Room]:
-    """The thread's memory, which grows to what was asked for; of one task at a time: within another, there is none."""
-    memory: np.ndarray = getattr(_local, "memory", np.empty(0, np.uint8))
-    _local.memory = np.empty(0, np.uint8)
-    found = Room(memory)
+    """The thread's room: arrays taken from it within the context are void after it. Next time it has what was needed this time."""
+    found: Room = getattr(_local, "room", None) or Room()
+    _local.room, before = found, found.used
     try:
         yield found
     finally:
-        _local.memory = memory if found.used <= memory.size or found.used > _MOST else np.empty(found.used, np.uint8)
+        found.used = before
+        if not before and found.memory.size < found.needed <= _MOST:
+            found.memory = np.empty(found.needed, np.uint8)
