@@ -6,7 +6,8 @@
 #define Py_LIMITED_API 0x030B0000
 #include <Python.h>
 
-#include "phase_calls.h"
+#include "decode_call.h"
+#include "encode_call.h"
 #include "stream_calls.h"
 #include "symbol_calls.h"
 #include "unpack_calls.h"

@@ -2,6 +2,7 @@
 #ifndef AECODEC_ARGUMENTS_H
 #define AECODEC_ARGUMENTS_H
 
+#include "inputs.h"
 #include "values.h"
 
 static int fail(const char *what) {

@@ -2,7 +2,7 @@
 #ifndef AECODEC_DIGITS_H
 #define AECODEC_DIGITS_H
 
-#include "plane.h"
+#include "vectors.h"
 
 enum { BINS = 288, FIRST_LONG = 255 }; /* as in groups.py */
 

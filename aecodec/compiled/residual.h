@@ -6,7 +6,7 @@
 #ifndef AECODEC_RESIDUAL_H
 #define AECODEC_RESIDUAL_H
 
-#include "plane.h"
+#include "vectors.h"
 
 enum { PART = 4096 }; /* values of a row that are worked on while they are in cache */
 

@@ -5,7 +5,7 @@
 #ifndef AECODEC_VALUES_H
 #define AECODEC_VALUES_H
 
-#include "plane.h"
+#include "vectors.h"
 
 enum { BLOCK = 1024 }; /* values that are worked on while they are in cache */
 

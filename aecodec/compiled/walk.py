@@ -31,7 +31,7 @@ from aecodec.phases import (
 )
 
 _CACHED_PLANES = 1 << 14  # of more, the plan is large and takes little beside the work
-_LARGEST_PLANE = 1 << 30  # as in _kernels.c
+_LARGEST_PLANE = 1 << 30  # as in phase.h
 _NOTHING = np.zeros(0, np.int32)
 
 
@@ -49,7 +49,7 @@ class Grids:
 
 @dataclass(frozen=True)
 class Step:
-    """A phase as the compiled functions take it: grids, planes and sources, geometry (plane.h), weights."""
+    """A phase as the compiled functions take it: grids, planes and sources, geometry (inputs.h), weights."""
 
     grids: Grids
     places: np.ndarray

@@ -1,0 +1,142 @@
+/* A phase of the predicted path as Python hands it over, and what its planes leave for later ones. */
+#ifndef AECODEC_PHASE_H
+#define AECODEC_PHASE_H
+
+#include "arguments.h"
+#include "plane.h"
+
+enum { VALUES, SIZES, DETAILS, NEW_VALUES, NEW_SIZES, PLACES, GEOMETRY, MEAN, NEAR, AROUND, FLOOR, FREE, COMMON };
+#define COMMON_FORMAT "y*y*w*w*w*y*y*y*y*y*y*y*"
+#define COMMON_BUFFERS(b) \
+    &b[0], &b[1], &b[2], &b[3], &b[4], &b[5], &b[6], &b[7], &b[8], &b[9], &b[10], &b[11]
+
+typedef struct {
+    Grids grids;
+    int32_t *new_values, *new_sizes; /* the grids after the phase; the latter NULL if no later phase asks */
+    Geometry geometry;
+    Weights weights;
+    const int64_t *places;
+    int64_t planes;
+    const uint8_t *free; /* of each value of the array: 1 where nothing is coded; or NULL */
+} Phase;
+
+/* Values from their means, and distances from their midpoints. */
+LOOP void reconstruct(const int32_t *restrict means, const int32_t *restrict middle, const int32_t *restrict residual,
+                      int32_t spacing, int32_t *restrict values, int32_t *restrict details, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        int32_t x = wrap_add(means[i], (int32_t)((uint32_t)residual[i] * (uint32_t)spacing));
+        values[i] = x;
+        details[i] = wrap_sub(x, middle[i]);
+    }
+}
+
+/* The same, put between known ones. */
+LOOP void reconstruct_between(const int32_t *restrict known, const int32_t *restrict means, const int32_t *restrict middle,
+                              const int32_t *restrict residual, int32_t spacing, int32_t *restrict values,
+                              int32_t *restrict details, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        int32_t x = wrap_add(means[i], (int32_t)((uint32_t)residual[i] * (uint32_t)spacing));
+        values[2 * i] = known[i];
+        values[2 * i + 1] = x;
+        details[i] = wrap_sub(x, middle[i]);
+    }
+}
+
+static inline int32_t size_of(int32_t residual, int32_t spacing) {
+    int32_t size = wrap_abs((int32_t)((uint32_t)residual * (uint32_t)spacing));
+    return size < SIZE_LIMIT ? size : SIZE_LIMIT;
+}
+
+/* Magnitudes of residuals. */
+LOOP void find_sizes(const int32_t *restrict residual, int32_t spacing, int32_t *restrict sizes, int64_t n) {
+    for (int64_t i = 0; i < n; i++) sizes[i] = size_of(residual[i], spacing);
+}
+
+LOOP void find_sizes_between(const int32_t *restrict known, const int32_t *restrict residual, int32_t spacing,
+                             int32_t *restrict sizes, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        sizes[2 * i] = known[i];
+        sizes[2 * i + 1] = size_of(residual[i], spacing);
+    }
+}
+
+/* Known lines of a plane, those of the values between left out. */
+static void copy_known(const Geometry *g, const int32_t *known, int32_t *out) {
+    for (int64_t a = 0; a < g->known_lines; a++) memcpy(out + 2 * a * g->count, known + a * g->count, (size_t)g->count * 4);
+}
+
+/* The values of one plane, and what later ones will want to know of them, from s->means and s->residual. */
+static void put_plane(const Phase *phase, const Scratch *s, int64_t plane) {
+    const Geometry *g = &phase->geometry;
+    int64_t n = g->count, known = g->known_lines * g->known_count, width = g->across ? 2 * n : g->known_count + n;
+    const int32_t *values = phase->grids.values + plane * known, *sizes = phase->grids.sizes + plane * known;
+    int32_t *details = phase->grids.details + plane * g->lines * n, spacing = (int32_t)g->spacing;
+    int32_t *new_values = phase->new_values + plane * (known + g->lines * n);
+    int32_t *new_sizes = phase->new_sizes ? phase->new_sizes + plane * (known + g->lines * n) : NULL;
+    if (g->across) copy_known(g, values, new_values);
+    if (g->across && new_sizes) copy_known(g, sizes, new_sizes);
+    for (int64_t a = 0; a < g->lines; a++, details += n) {
+        const int32_t *means = s->means + a * n, *middle = s->middle + a * n, *residual = s->residual + a * n;
+        int32_t *out = new_values + a * width, *out_sizes = new_sizes ? new_sizes + a * width : NULL;
+        if (g->across) {
+            reconstruct(means, middle, residual, spacing, out + n, details, n);
+            if (out_sizes) find_sizes(residual, spacing, out_sizes + n, n);
+            continue;
+        }
+        const int32_t *line = values + a * g->known_count, *line_sizes = sizes + a * g->known_count;
+        reconstruct_between(line, means, middle, residual, spacing, out, details, n);
+        if (out_sizes) find_sizes_between(line_sizes, residual, spacing, out_sizes, n);
+        if (g->known_count == n) continue;
+        out[2 * n] = line[n];
+        if (out_sizes) out_sizes[2 * n] = line_sizes[n];
+    }
+}
+
+static int check_geometry(const Geometry *g) {
+    const int64_t most = 1 << 30; /* so that no product below overflows */
+    if (g->lines > most || g->count > most || g->known_lines > most || g->known_count > most || g->extent > most ||
+        g->first > most || g->next_line > most || g->next > most)
+        return fail("a plane is too large");
+    int64_t known = g->across ? g->known_lines : g->known_count, between = g->across ? g->lines : g->count;
+    if (g->lines < 1 || g->count < 1 || g->across < 0 || g->across > 1 || g->known_count < 1 || known < between ||
+        known > between + 1 || (g->across ? g->known_count != g->count : g->known_lines != g->lines))
+        return fail("a phase's values do not lie between known ones");
+    if (g->sources < 0 || g->sources > MOST_SOURCES || g->offsets < 0 || g->offsets > 1 || g->mean_bits < 0 || g->mean_bits > 23 ||
+        g->scale_bits < -6 || g->scale_bits > 23 || g->spacing < 1 || g->spacing > 1 << 20)
+        return fail("numbers of sources or bits, or spacing, out of range");
+    if (g->first < 0 || g->next < 1 || g->next_line < 1 ||
+        g->first + (g->lines - 1) * g->next_line + (g->count - 1) * g->next >= g->extent)
+        return fail("values lie outside their plane");
+    return 1;
+}
+
+/* What the common buffers hold, if they agree with each other. */
+static int parse_phase(Phase *phase, const Py_buffer *b) {
+    Geometry g;
+    if (b[GEOMETRY].len != (Py_ssize_t)sizeof g) return fail("geometry of another size");
+    memcpy(&g, b[GEOMETRY].buf, sizeof g);
+    if (!check_geometry(&g)) return 0;
+    int64_t known = g.known_lines * g.known_count, own = g.lines * g.count, inputs = plane_count(&g), places = b[PLACES].len / 8;
+    int64_t planes = b[VALUES].len / 4 / known;
+    if (b[VALUES].len != planes * known * 4 || b[SIZES].len != b[VALUES].len || b[DETAILS].len != planes * own * 4 ||
+        b[NEW_VALUES].len != planes * (known + own) * 4 || (b[NEW_SIZES].len && b[NEW_SIZES].len != b[NEW_VALUES].len) ||
+        (b[FREE].len && b[FREE].len != planes * g.extent) || places % (1 + g.sources))
+        return fail("grids of other sizes");
+    for (int64_t i = 0; i < places; i++) {
+        int64_t place = ((const int64_t *)b[PLACES].buf)[i];
+        if (place >= planes || place < (i % (1 + g.sources) ? -1 : 0)) return fail("a place beyond the planes");
+    }
+    if (b[MEAN].len != inputs * 36 || b[NEAR].len != inputs * 4 || b[AROUND].len != inputs * 4 || b[FLOOR].len != 4)
+        return fail("weights of other sizes");
+    phase->grids = (Grids){b[VALUES].buf, b[SIZES].buf, b[DETAILS].buf};
+    phase->new_values = b[NEW_VALUES].buf;
+    phase->new_sizes = b[NEW_SIZES].len ? b[NEW_SIZES].buf : NULL;
+    phase->geometry = g;
+    phase->weights = (Weights){b[MEAN].buf, b[NEAR].buf, b[AROUND].buf, *(const float *)b[FLOOR].buf};
+    phase->places = b[PLACES].buf;
+    phase->planes = places / (1 + g.sources);
+    phase->free = b[FREE].len ? b[FREE].buf : NULL;
+    return 1;
+}
+
+#endif
