@@ -54,7 +54,7 @@ LOOP void difference16(const int32_t *restrict indices, uint32_t left, uint32_t 
         uint32_t along = (uint32_t)indices[i + 1] - ((uint32_t)indices[i] & left), rest = along - (uint32_t)above[i];
         int16_t narrow = (int16_t)rest;
         above[i] = (int32_t)(along & up);
-        out[i] = (uint16_t)((uint16_t)(narrow << 1) ^ (uint16_t)(narrow >> 15));
+        out[i] = (uint16_t)((uint32_t)(uint16_t)narrow << 1 ^ (uint32_t)(narrow >> 15));
     }
 }
 
