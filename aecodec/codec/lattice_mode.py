@@ -43,7 +43,8 @@ from aecodec.quantizer import quantize
 
 LATENTS, CLASSES, EXCEPTIONS, CHECKSUM, PER_CHANNEL = 1, 2, 4, 8, 16
 _ALL_FLAGS = LATENTS | CLASSES | EXCEPTIONS | CHECKSUM | PER_CHANNEL
-_NEAR = 1.15  # what a first look finds to be so many times too large is not looked at again
+# What a first look finds to be so many times too large is not looked at again; but for so many bits, which it takes in any case.
+_NEAR, _FRAMING = 1.15, 256.0
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def encode_lattice(
     if not steps.all():
         return None
     chunk = _Chunk(values, steps, origin)
-    if not effort.thorough and most < np.inf and _choose(chunk, model, effort.for_glance(), _NEAR * most) is None:
+    if not effort.thorough and most < np.inf and _choose(chunk, model, effort.for_glance(), _NEAR * most, _FRAMING) is None:
         return None
     choice = _choose(chunk, model, effort, most)
     if choice is None:
@@ -160,8 +161,8 @@ def decode_lattice(
     return array
 
 
-def _choose(chunk: _Chunk, model: Model | None, effort: Effort, most: float) -> LatentChoice | None:
-    """Step, predictor and cell that make a sample of the chunk smallest; None if none is within `most` bits per value."""
+def _choose(chunk: _Chunk, model: Model | None, effort: Effort, most: float, spare: float = 0.0) -> LatentChoice | None:
+    """Step, predictor and cell that make a sample smallest; None if none is within `most` bits for each value and `spare`."""
     tile = model.manifest.tile if model is not None else (1, 1, 1, 1)
     sample = chunk.part(sample_window(chunk.shape, tile, effort.sample_values))
     indices = sample.indices()
@@ -171,7 +172,7 @@ def _choose(chunk: _Chunk, model: Model | None, effort: Effort, most: float) -> 
     best = LatentChoice(alone.bits, 0, alone)
     if model is not None:
         best = min(best, _choose_latents(sample, model, effort), key=lambda choice: choice.bits)
-    return best if best.bits <= most * sample.values.size else None
+    return best if best.bits <= most * sample.values.size + spare else None
 
 
 def _choose_latents(sample: _Chunk, model: Model, effort: Effort) -> LatentChoice:
