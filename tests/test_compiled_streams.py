@@ -84,6 +84,15 @@ def test_unzigzag(found):
         assert np.array_equal(out, unzigzag(found.astype(np.uint32)).astype(dtype))
 
 
+@given(numbers(), st.booleans())
+@settings(deadline=None)
+def test_tables(found, indexed):
+    indices = np.random.default_rng(found.size).integers(0, 5, found.size, np.uint8) if indexed else None
+    table = streams.tabulated(found, indices, 5)
+    assert table.sum() == found.size
+    assert np.array_equal(table, in_numpy(streams, streams.tabulated, found, indices, 5))
+
+
 @given(numbers(), st.integers(1, 5))
 @settings(deadline=None)
 def test_histograms(found, stride):
@@ -177,6 +186,9 @@ def test_anchors(count):
         lambda: kernels.unpack_joint(bytes(2), 1, 8, bytearray(16)),
         lambda: kernels.put_escaped(bytes([0, 3, 3]), 3, bytes(1), 1, bytearray(3)),
         lambda: kernels.put_escaped(bytes([0, 3, 3]), 3, bytes(4), 2, bytearray(3)),
+        lambda: kernels.tabulate(bytes(4), 2, bytes(3), bytearray(64 * 8)),
+        lambda: kernels.tabulate(bytes(4), 2, bytes([0, 1]), bytearray(64 * 8)),
+        lambda: kernels.tabulate(bytes(4), 2, b"", bytearray(64 * 8 + 8)),
         lambda: kernels.count_values(bytes(4), 2, 0, bytearray(288 * 8)),
         lambda: kernels.count_values(bytes(4), 2, 1, bytearray(287 * 8)),
         lambda: kernels.pack_joint(bytes(8), 1, 5, 3, bytearray(3), bytearray(7)),

@@ -20,6 +20,7 @@ static PyMethodDef methods[] = {
     {"pack_joint", pack_joint, METH_VARARGS, NULL},
     {"statistics", statistics, METH_VARARGS, NULL},
     {"count_values", count_values, METH_VARARGS, NULL},
+    {"tabulate", tabulate, METH_VARARGS, NULL},
     {"unpack_joint", unpack_joint, METH_VARARGS, NULL},
     {"put_escaped", put_escaped, METH_VARARGS, NULL},
     {"unzigzag", unzigzag, METH_VARARGS, NULL},

@@ -4,7 +4,7 @@
 
 #include "vectors.h"
 
-enum { BINS = 288, FIRST_LONG = 255 }; /* as in groups.py */
+enum { BINS = 288, FIRST_LONG = 255, COLUMNS = 64 }; /* as in streams.py */
 
 /* One definition for each width of the numbers. */
 #define DIGITS(BITS)                                                                                                              \
@@ -48,6 +48,15 @@ enum { BINS = 288, FIRST_LONG = 255 }; /* as in groups.py */
             counts[odd][FIRST_LONG - 7 + bits]++;                                                                                 \
         }                                                                                                                         \
         for (int k = 0; k < BINS; k++) out[k] = ((double)counts[0][k] + (double)counts[1][k]) * (double)stride;                   \
+    }                                                                                                                             \
+    /* How often each value is there with each index, or index 0, those from COLUMNS - 1 on together; 0 if an index is out of range. */\
+    static int tabulate##BITS(const uint##BITS##_t *values, const uint8_t *indices, int64_t n, int64_t *table, int64_t rows) {    \
+        for (int64_t i = 0; i < n; i++) {                                                                                         \
+            int64_t row = indices ? indices[i] : 0, value = values[i];                                                            \
+            if (row >= rows) return 0;                                                                                            \
+            table[row * COLUMNS + (value < COLUMNS ? value : COLUMNS - 1)]++;                                                     \
+        }                                                                                                                         \
+        return 1;                                                                                                                 \
     }                                                                                                                             \
     /* Byte j of `size` holds digits j, size + j, ..., the first the least significant. */                                        \
     static void pack##BITS(const uint##BITS##_t *values, int64_t count, uint##BITS##_t most, int per_byte, uint8_t *out,          \

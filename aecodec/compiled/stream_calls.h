@@ -150,6 +150,32 @@ static PyObject *count_values(PyObject *self, PyObject *args) {
     Py_RETURN_NONE;
 }
 
+/* tabulate(numbers, bytes of each, indices, table): int64 (indices, COLUMNS), added to; no indices: all are 0 */
+static PyObject *tabulate(PyObject *self, PyObject *args) {
+    Py_buffer b[3];
+    int width;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "y*iy*w*", &b[0], &width, &b[1], &b[2])) return NULL;
+    int sound = check_width(width);
+    int64_t count = sound ? b[0].len / width : 0, rows = b[2].len / (COLUMNS * 8);
+    if (sound && (rows < 1 || b[2].len % (COLUMNS * 8) || (b[1].len && b[1].len != count))) sound = fail("counts of another number");
+    if (sound) {
+        const uint8_t *indices = b[1].len ? b[1].buf : NULL;
+        Py_BEGIN_ALLOW_THREADS;
+        if (width == 1)
+            sound = tabulate8(b[0].buf, indices, count, b[2].buf, rows);
+        else if (width == 2)
+            sound = tabulate16(b[0].buf, indices, count, b[2].buf, rows);
+        else
+            sound = tabulate32(b[0].buf, indices, count, b[2].buf, rows);
+        Py_END_ALLOW_THREADS;
+        if (!sound) fail("an index out of range");
+    }
+    release(b, 3);
+    if (!sound) return NULL;
+    Py_RETURN_NONE;
+}
+
 /* anchors(words, scatter, limit, places) -> how many there are; the first ones are put into places */
 static PyObject *anchors(PyObject *self, PyObject *args) {
     Py_buffer b[2];

@@ -9,6 +9,7 @@ from aecodec.compiled.kernels import kernels
 from aecodec.packing.digits import pack_digits, packed_size, unpack_digits
 
 BINS, _LONG = 288, 255
+COLUMNS = 64
 
 
 def largest_and_sum(values: np.ndarray) -> tuple[int, int]:
@@ -45,6 +46,20 @@ def histogram(values: np.ndarray, stride: int) -> np.ndarray:
         counts[_LONG] = 0
         counts += np.bincount(_LONG - 7 + bits, minlength=BINS)
     return counts * stride
+
+
+def tabulated(values: np.ndarray, indices: np.ndarray | None, rows: int) -> np.ndarray:
+    """How often each value is there with each of its uint8 `indices`, below `rows` (None: all 0), those from 63 on together; int64
+    (rows, COLUMNS)."""
+    if kernels is not None:
+        table = np.zeros((rows, COLUMNS), np.int64)
+        kernels.tabulate(values, values.itemsize, b"" if indices is None else indices, table)
+        return table
+    clipped = np.minimum(values, COLUMNS - 1)
+    if indices is not None:
+        clipped = clipped.astype(np.uint16)
+        clipped += indices.astype(np.uint16) * np.uint16(COLUMNS)
+    return np.bincount(clipped, minlength=rows * COLUMNS).reshape(rows, COLUMNS)
 
 
 def joint_values(packed: np.ndarray, base: int, per_byte: int, count: int) -> tuple[np.ndarray, int]:

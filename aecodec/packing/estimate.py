@@ -2,24 +2,20 @@
 
 import numpy as np
 
+from aecodec.compiled.streams import COLUMNS, tabulated
 from aecodec.packing.contexts import Bands, cell_indices, side_information
 from aecodec.packing.scale import INDICES, magnitude, scale_index
 from aecodec.packing.stream import zigzag
 
-_BINS = 64
 _STREAM_BITS = 70.0  # between a stream of its own and one shared with neighbours
 _SYMBOL_BITS = 4.0
 
 
 def grouped_bits(indices: np.ndarray | None, symbols: np.ndarray) -> float:
     """Entropy of int32 `symbols` given their scale `indices` (same shape, uint8; None: all the same), with trees and framing."""
-    unsigned = zigzag(symbols)
-    clipped = np.minimum(unsigned, _BINS - 1)
-    groups = 1
-    if indices is not None:
-        clipped, groups = clipped.astype(np.uint16), INDICES
-        clipped += indices.astype(np.uint16) * np.uint16(_BINS)
-    table = np.bincount(clipped.reshape(-1), minlength=groups * _BINS).reshape(groups, _BINS)
+    unsigned = zigzag(symbols).reshape(-1)
+    flat = None if indices is None else np.ascontiguousarray(indices.reshape(-1))
+    table = tabulated(unsigned, flat, 1 if indices is None else INDICES)
     totals = table.sum(axis=1)
     coded = totals > table[:, 0]
     counts = table.reshape(-1)
@@ -29,9 +25,9 @@ def grouped_bits(indices: np.ndarray | None, symbols: np.ndarray) -> float:
     bits = float((totals_seen * np.log2(totals_seen)).sum() - (counts * np.log2(counts)).sum())
     streams = int(np.count_nonzero(coded))
     bits += _SYMBOL_BITS * (counts.size - (totals_seen.size - streams)) + _STREAM_BITS * streams
-    tail = unsigned.reshape(-1).compress((unsigned >= _BINS - 1).reshape(-1))
+    tail = unsigned.compress(unsigned >= COLUMNS - 1)
     # An escaped value costs about the logarithm of how far out it is, twice over for its sign and its tree.
-    return bits + float(np.log2(tail.astype(np.float64) - (_BINS - 3)).sum() * 1.2)
+    return bits + float(np.log2(tail.astype(np.float64) - (COLUMNS - 3)).sum() * 1.2)
 
 
 def latents_bits(symbols: np.ndarray, bands: Bands, step: float) -> float:
