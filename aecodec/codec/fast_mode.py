@@ -47,7 +47,7 @@ def encode_fast(seen: FiniteValues, errors: np.ndarray, effort: Effort) -> bytes
 def _better_whole(unsigned: np.ndarray, cell: int) -> bool:
     """Whether a part is smaller without cells: no estimate foresees repeats and regions of zeros."""
     part = spread_part(unsigned, _PART)
-    return hasty_residual_size(part) <= len(encode_zigzagged_cells(part, cell, False))
+    return 8 * hasty_residual_size(part) <= residual_bits(unzigzag(part).astype(np.int32), cell)
 
 
 def _choose(values: np.ndarray, lattice: SafeLattice, effort: Effort) -> tuple[int, int, float]:

@@ -26,6 +26,7 @@ _TRIAL = 1 << 17
 _STRETCHES = 8
 _SAMPLE = 1 << 15
 _MESSAGE = 1 << 12  # values; so few are not worth the time that a plan from their histogram takes
+_SURELY = 1.02  # times more, of what a sample tells
 _SMALLEST = 2.0**-8
 _MEMORY = 1.0 - 2.0**-5
 
@@ -165,8 +166,12 @@ def encode_residual(residual: np.ndarray, size: int, thorough: bool, hasty: bool
     """1-D signed residual of up to 32 bits -> bytes, with cells of `size` values (one of CELL_SIZES), or none if that turns out
     smaller; `hasty`: layouts that are fast to pack and unpack.
     """
-    whole = encode_whole(zigzag(residual), thorough, hasty)
-    return min(encode_cells(residual, size, thorough), whole, key=len) if size else whole
+    unsigned = zigzag(residual)
+    cells = encode_zigzagged_cells(unsigned, size, thorough) if size else None
+    if cells is not None and not thorough and _entropy_exceeds(unsigned, 8 * len(cells), hasty):
+        return cells
+    whole = encode_whole(unsigned, thorough, hasty)
+    return whole if cells is None else min(cells, whole, key=len)
 
 
 def encode_cells(residual: np.ndarray, size: int, thorough: bool) -> bytes:
@@ -194,10 +199,8 @@ def _encode_stream(unsigned: np.ndarray, thorough: bool, hasty: bool) -> bytes:
 
     Zero regions and repeats, which no estimate foresees, are seen by trying; of a long residual, on a part of it.
     """
-    sample = unsigned[:: odd_stride(unsigned.size, _SAMPLE)]
-    counts = np.bincount(np.minimum(sample, _TAIL), minlength=1)
-    sparse = 2 * int(counts[0]) > sample.size  # and its zeros may lie together, which no histogram tells
-    if not unsigned.size or (not sparse and is_geometric(counts, signed=True, tolerance=NEARLY_TYPICAL if hasty else TYPICAL)):
+    _, sparse, plain = _seen(unsigned, hasty)
+    if plain:
         return encode_stream(unsigned, signed=True, thorough=thorough, hasty=hasty)
     layouts = _layouts(sparse, hasty)
     trial = _TRIAL // 4 if hasty else _TRIAL
@@ -206,6 +209,24 @@ def _encode_stream(unsigned: np.ndarray, thorough: bool, hasty: bool) -> bytes:
     part = spread_part(unsigned, trial)
     sizes = [len(layout(part, False)) for layout in layouts]
     return layouts[int(np.argmin(sizes))](unsigned, True)
+
+
+def _seen(unsigned: np.ndarray, hasty: bool) -> tuple[np.ndarray, bool, bool]:
+    """Counts of a sample; whether most are zeros, which may lie together, as no histogram tells; whether one layout suits it."""
+    sample = unsigned[:: odd_stride(unsigned.size, _SAMPLE)]
+    counts = np.bincount(np.minimum(sample, _TAIL), minlength=1)
+    sparse = 2 * int(counts[0]) > sample.size
+    tolerance = NEARLY_TYPICAL if hasty else TYPICAL
+    return counts, sparse, not unsigned.size or (not sparse and is_geometric(counts, signed=True, tolerance=tolerance))
+
+
+def _entropy_exceeds(unsigned: np.ndarray, bits: float, hasty: bool) -> bool:
+    """Whether one stream of a plain residual would surely take more than so many bits."""
+    counts, _, plain = _seen(unsigned, hasty)
+    if not plain or not unsigned.size:
+        return False
+    shares = counts[counts > 0] / counts.sum()
+    return float(-(shares * np.log2(shares)).sum()) * unsigned.size > _SURELY * bits
 
 
 def _layouts(sparse: bool, hasty: bool) -> list[Callable[[np.ndarray, bool], bytes]]:

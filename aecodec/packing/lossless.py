@@ -41,10 +41,9 @@ def surely_smaller(size: int, array: np.ndarray, level: int = 0) -> bool:
     finds its repeats and no frequencies: a far larger lead is enough then.
     """
     data = _bytes_of(array)
-    if data.size >= _LONG:
-        is_tiny = size < _FAR * data.size  # what repeats itself is then as quickly coded as told apart
-        if (is_tiny and size < _FAR * zstd.hasty_size(data.data)) or _small_by_windows(size, data):
-            return True
+    repeats_pay = data.size >= _LONG and size < _FAR * data.size
+    if data.size >= _LONG and (_small_by_windows(size, data) or (repeats_pay and size < _FAR * zstd.hasty_size(data.data))):
+        return True
     quick = zstd.quick_size(data.data)
     if size < _SURE * quick:
         return True
