@@ -9,16 +9,8 @@ import numpy as np
 import zstandard
 from sources import Tensor
 
-from aecodec.packing.contexts import (
-    CELL_SIZES,
-    cell_indices,
-    decode_latents,
-    decode_residual,
-    encode_latents,
-    encode_residual,
-    group_latents,
-    side_information,
-)
+from aecodec.packing.contexts import decode_latents, encode_latents, group_latents
+from aecodec.packing.residuals import CELL_SIZES, cell_indices, decode_residual, encode_residual, side_information
 from aecodec.packing.stream import decode_stream, encode_stream, unzigzag, zigzag
 from aecodec.packing.varint import Cursor
 

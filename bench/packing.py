@@ -23,7 +23,7 @@ from environment import environment
 from fields import load_sets
 from timing import Times
 
-from aecodec.packing.contexts import CELL_SIZES
+from aecodec.packing.residuals import CELL_SIZES
 
 PACKAGES = ("numpy", "zstandard", "aecodec", "constriction")
 SEED = 20260

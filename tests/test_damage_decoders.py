@@ -17,8 +17,9 @@ from aecodec.errors import FidelityError, FormatError, ModelError
 from aecodec.fidelity import Fidelity
 from aecodec.models.bundle import decode_reference
 from aecodec.packing import zstd
-from aecodec.packing.contexts import decode_latents, encode_residual
+from aecodec.packing.contexts import decode_latents
 from aecodec.packing.groups import GroupedSymbols
+from aecodec.packing.residuals import encode_residual
 from aecodec.packing.stream import decode_stream
 from aecodec.packing.varint import Cursor, put_section, put_varint
 from aecodec.runtime import load_executor

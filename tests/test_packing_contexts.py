@@ -8,16 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aecodec.errors import FormatError
-from aecodec.packing.contexts import (
-    CELL_SIZES,
-    cell_indices,
-    decode_latents,
-    decode_residual,
-    encode_latents,
-    encode_residual,
-)
+from aecodec.packing.contexts import decode_latents, encode_latents
 from aecodec.packing.estimate import latents_bits, residual_bits
 from aecodec.packing.plan import entropy
+from aecodec.packing.residuals import CELL_SIZES, cell_indices, decode_residual, encode_residual
 from aecodec.packing.varint import Cursor
 
 BANDS = ((1, 40.0), (4, 9.0), (16, 1.5), (32, 0.1))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from aecodec.errors import UsageError
 from aecodec.models.search import COLUMNS_AXIS, MORE_PREDICTORS, PREDICTORS, ROWS_AXIS, STEPS_AXIS
-from aecodec.packing.contexts import CELL_SIZES
+from aecodec.packing.residuals import CELL_SIZES
 
 _MESSAGE = 1 << 12  # values
 

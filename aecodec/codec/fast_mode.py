@@ -10,8 +10,8 @@ from aecodec.codec.finite import FiniteValues
 from aecodec.codec.sections import encode_classes, encode_steps
 from aecodec.fast_lattice import SafeLattice, predicted_residual, safe_lattice
 from aecodec.lorenzo import as_planes
-from aecodec.packing.contexts import encode_whole, encode_zigzagged_cells, hasty_residual_size, spread_part
 from aecodec.packing.estimate import residual_bits
+from aecodec.packing.residuals import encode_whole, encode_zigzagged_cells, hasty_residual_size, spread_part
 from aecodec.packing.stream import unzigzag
 from aecodec.packing.varint import put_section
 

@@ -12,8 +12,8 @@ import numpy as np
 from aecodec.codec.effort import Effort
 from aecodec.errors import FormatError
 from aecodec.lattice import lorenzo_residual, lorenzo_restore
-from aecodec.packing.contexts import decode_residual, encode_cells, encode_residual
 from aecodec.packing.lossless import decode_bytes
+from aecodec.packing.residuals import decode_residual, encode_cells, encode_residual
 from aecodec.packing.varint import Cursor, put_section
 
 SWAPPED, AXES_AT = 1, 4

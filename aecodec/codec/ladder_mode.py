@@ -13,7 +13,7 @@ from aecodec.errors import FormatError
 from aecodec.ladder import NEGATIVE, POSITIVE, SMALLEST_ERROR, classify, from_ladder, lattice_error, to_ladder
 from aecodec.lattice import lorenzo_residual, lorenzo_restore
 from aecodec.models.search import choose_residual
-from aecodec.packing.contexts import decode_residual, encode_residual
+from aecodec.packing.residuals import decode_residual, encode_residual
 from aecodec.packing.varint import Cursor, put_section
 
 _EXACT_INTEGERS = 2**53

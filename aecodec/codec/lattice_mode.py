@@ -36,8 +36,8 @@ from aecodec.lattice import (
     within_bound,
 )
 from aecodec.models.search import LatentChoice, ResidualChoice, choose_residual, choose_step
-from aecodec.packing.contexts import decode_narrow_residual, encode_residual
 from aecodec.packing.estimate import latents_bits, residual_bits
+from aecodec.packing.residuals import decode_narrow_residual, encode_residual
 from aecodec.packing.varint import Cursor, put_section, put_varint
 from aecodec.quantizer import quantize
 

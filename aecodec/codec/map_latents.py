@@ -14,9 +14,9 @@ from aecodec.compiled.values import nearest_symbols
 from aecodec.errors import FormatError
 from aecodec.lattice import lorenzo_residual, lorenzo_restore
 from aecodec.models.prior_layout import FINE, LARGEST_INDEX, SHIFT
-from aecodec.packing.contexts import decode_residual, encode_residual
 from aecodec.packing.estimate import residual_bits
 from aecodec.packing.groups import GroupedSymbols, encode_groups
+from aecodec.packing.residuals import decode_residual, encode_residual
 from aecodec.packing.scale import INDICES
 from aecodec.packing.varint import Cursor, put_section
 from aecodec.phases import Phase, Shape5, base_grid, targets

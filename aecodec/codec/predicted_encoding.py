@@ -14,9 +14,9 @@ from aecodec.compiled.path import compiled_serves
 from aecodec.compiled.room import Room, room
 from aecodec.compiled.values import all_within
 from aecodec.lattice import lattice_steps, lorenzo_residual, within_bound
-from aecodec.packing.contexts import encode_residual
 from aecodec.packing.estimate import residual_bits
 from aecodec.packing.groups import encode_groups
+from aecodec.packing.residuals import encode_residual
 from aecodec.packing.scale import INDICES
 from aecodec.packing.varint import put_section
 from aecodec.phases import Phase, base_grid, targets

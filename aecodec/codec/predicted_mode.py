@@ -16,8 +16,8 @@ from aecodec.compiled.path import compiled_serves
 from aecodec.compiled.room import room
 from aecodec.errors import FormatError, ModelError
 from aecodec.lattice import from_lattice, lorenzo_restore
-from aecodec.packing.contexts import decode_residual
 from aecodec.packing.groups import GroupedSymbols
+from aecodec.packing.residuals import decode_residual
 from aecodec.packing.varint import Cursor
 from aecodec.phases import Phase, base_grid, targets
 from aecodec.prediction import frames_shape, from_frames, run_phases, to_frames, zero_frames

@@ -29,7 +29,7 @@ from aecodec.lattice import lorenzo_residual, lorenzo_restore
 from aecodec.limits import DEFAULT_LIMITS, Limits
 from aecodec.models.manifest import PARTS, Manifest
 from aecodec.packing import zstd
-from aecodec.packing.contexts import decode_residual, encode_residual
+from aecodec.packing.residuals import decode_residual, encode_residual
 from aecodec.packing.varint import Cursor, put_varint
 
 _PART_LEVEL = 19

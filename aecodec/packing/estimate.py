@@ -3,7 +3,8 @@
 import numpy as np
 
 from aecodec.compiled.streams import COLUMNS, tabulated
-from aecodec.packing.contexts import Bands, cell_indices, side_information
+from aecodec.packing.contexts import Bands
+from aecodec.packing.residuals import cell_indices, side_information
 from aecodec.packing.scale import INDICES, magnitude, scale_index
 from aecodec.packing.stream import zigzag
 

@@ -24,10 +24,11 @@ from aecodec.fidelity import Fidelity
 from aecodec.models.exact import Range, prove_exact, prove_predictor
 from aecodec.models.manifest import Manifest
 from aecodec.packing import zstd
-from aecodec.packing.contexts import decode_latents, decode_residual, encode_latents
+from aecodec.packing.contexts import decode_latents, encode_latents
 from aecodec.packing.groups import GroupedSymbols
 from aecodec.packing.lossless import decode_bytes
 from aecodec.packing.refinement import decode_low_bits
+from aecodec.packing.residuals import decode_residual
 from aecodec.packing.scale import INDICES
 from aecodec.packing.stream import decode_stream
 from aecodec.packing.varint import Cursor
