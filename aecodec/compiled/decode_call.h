@@ -4,29 +4,52 @@
 
 #include "phase.h"
 
+#define TAKE(BITS)                                                                                                              \
+    /* The next symbols of `n` indices, `step` apart as their residuals; 0 if those of an index run out. */                     \
+    static inline int take##BITS(const int##BITS##_t *restrict symbols, const uint8_t *restrict index, int64_t step,            \
+                                 int64_t *restrict used, const int64_t *restrict ends, int32_t *restrict residual, int64_t n) { \
+        for (int64_t j = 0; j < n; j++, index += step, residual += step) {                                                      \
+            int64_t place = used[*index];                                                                                       \
+            if (place >= ends[*index]) return 0;                                                                                \
+            *residual = symbols[place];                                                                                         \
+            used[*index] = place + 1;                                                                                           \
+        }                                                                                                                       \
+        return 1;                                                                                                               \
+    }
+
+TAKE(16)
+TAKE(32)
+
+/* The same where some are left out, `free` ones, `next` apart, of which residuals are 0. */
+static int take_some(const Symbols *symbols, const uint8_t *free, const Geometry *g, const Scratch *s, int64_t at, int64_t step,
+                     int64_t *used, const int64_t *ends, int64_t n) {
+    for (int64_t j = 0; j < n; j++, at += step) {
+        int k = s->index[at];
+        s->residual[at] = 0;
+        if (free[at / g->count * g->next_line + at % g->count * g->next]) continue;
+        if (used[k] >= ends[k]) return 0;
+        s->residual[at] = symbols->width == 2 ? ((const int16_t *)symbols->all)[used[k]] : ((const int32_t *)symbols->all)[used[k]];
+        used[k]++;
+    }
+    return 1;
+}
+
 /* Residuals of one plane in coding order, those of index k from used[k], which is moved on, to ends[k]; 0 if these run out. */
 static int take_residuals(const Phase *phase, const Scratch *s, int64_t plane, const Symbols *symbols, int64_t *used,
                           const int64_t *ends) {
     const Geometry *g = &phase->geometry;
-    const int16_t *narrow = symbols->width == 2 ? symbols->all : NULL;
-    const int32_t *wide = symbols->all;
-    int64_t n = g->count, outer = g->across ? n : g->lines, inner = g->across ? g->lines : n;
-    int64_t step = g->across ? n : 1, line = g->across ? 1 : n;
-    const uint8_t *free = phase->free ? phase->free + plane * g->extent + g->first : NULL;
-    for (int64_t i = 0; i < outer; i++) {
-        for (int64_t j = 0, at = i * line; j < inner; j++, at += step) {
-            if (free && free[at / n * g->next_line + at % n * g->next]) {
-                s->residual[at] = 0;
-                continue;
-            }
-            int k = s->index[at];
-            int64_t place = used[k];
-            if (place >= ends[k]) return 0;
-            s->residual[at] = narrow ? narrow[place] : wide[place];
-            used[k] = place + 1;
-        }
+    int64_t n = g->count, outer = g->across ? n : 1, inner = g->across ? g->lines : g->lines * n, step = g->across ? n : 1;
+    int enough = 1;
+    for (int64_t i = 0; enough && i < outer; i++) {
+        const uint8_t *index = s->index + i;
+        if (phase->free)
+            enough = take_some(symbols, phase->free + plane * g->extent + g->first, g, s, i, step, used, ends, inner);
+        else if (symbols->width == 2)
+            enough = take16(symbols->all, index, step, used, ends, s->residual + i, inner);
+        else
+            enough = take32(symbols->all, index, step, used, ends, s->residual + i, inner);
     }
-    return 1;
+    return enough;
 }
 
 static int decode_planes(const Phase *phase, const Scratch *s, const Symbols *symbols, int64_t *used, const int64_t *ends) {

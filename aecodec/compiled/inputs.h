@@ -100,72 +100,77 @@ static inline void find_middle(const int32_t *plane, const Geometry *g, int64_t 
     if (paired < g->count) out[paired] = wrap_add(first[paired], first[paired]) >> 1;
 }
 
-/* Point `inputs` at the P inputs of line a, before they are shifted and clipped; NULL for those of absent sources. */
-static void gather(const Grids *grids, const int64_t *places, const Geometry *g, int64_t a, const Scratch *s, const int32_t **inputs) {
-    int64_t n = g->count, known = g->known_lines * g->known_count;
-    int32_t *raw = s->raw;
-    const int32_t *here = s->middle + a * n, *first, *second;
-    int64_t paired = find_ends(grids->values + places[0] * known, g, a, &first, &second);
-    subtract(first, second, raw, paired);
-    if (paired < n) raw[paired] = 0;
-    *inputs++ = raw;
-    raw += n;
+/* Differences of the midpoints of line a to those after them across the phase's own direction. */
+static void find_slope(const Geometry *g, int64_t a, const int32_t *here, int32_t *out) {
+    int64_t n = g->count;
     if (g->across) {
-        subtract(here, here + 1, raw, n - 1);
-        raw[n - 1] = 0;
+        subtract(here, here + 1, out, n - 1);
+        out[n - 1] = 0;
     } else if (a + 1 < g->lines) {
-        subtract(here, here + n, raw, n);
+        subtract(here, here + n, out, n);
     } else {
-        memset(raw, 0, (size_t)n * 4);
+        memset(out, 0, (size_t)n * 4);
     }
-    *inputs++ = raw;
-    for (int64_t k = 1; k <= g->sources; k++) {
-        int is_there = places[k] >= 0;
-        *inputs++ = is_there ? grids->details + (places[k] * g->lines + a) * n : NULL;
-        if (!g->offsets) continue;
-        raw += n;
-        if (is_there) {
-            find_middle(grids->values + places[k] * known, g, a, s->expected);
-            subtract(here, s->expected, raw, n);
-        }
-        *inputs++ = is_there ? raw : NULL;
-    }
-    raw += n;
-    find_middle(grids->sizes + places[0] * known, g, a, raw);
-    *inputs = raw;
 }
 
-/* The magnitudes of every fourth value of a line, and, in `bits`, what they have set: a sum of 32 bits holds if those are few. */
-LOOP uint32_t add_fourths(const int32_t *restrict line, uint32_t n, uint32_t *restrict bits) {
-    uint32_t sum = 0, seen = 0;
-    for (uint32_t i = 0; i < n; i++) { /* without strides, that is faster */
-        uint32_t size = (uint32_t)wrap_abs(line[i]) & (i & 3 ? 0 : UINT32_MAX);
-        sum += size;
-        seen |= size;
+/* Line a of input p, before it is shifted and clipped, where it lies or in `out`; NULL if its source is not there. */
+static const int32_t *find_input(const Grids *grids, const int64_t *places, const Geometry *g, const Scratch *s, int64_t p, int64_t a,
+                                 int32_t *out) {
+    int64_t n = g->count, known = g->known_lines * g->known_count;
+    const int32_t *here = s->middle + a * n, *first, *second;
+    if (p == 0) {
+        int64_t paired = find_ends(grids->values + places[0] * known, g, a, &first, &second);
+        subtract(first, second, out, paired);
+        if (paired < n) out[paired] = 0;
+    } else if (p == 1) {
+        find_slope(g, a, here, out);
+    } else if (p == plane_count(g) - 1) {
+        find_middle(grids->sizes + places[0] * known, g, a, out);
+    } else {
+        int64_t place = places[1 + (p - 2) / (1 + g->offsets)];
+        if (place < 0) return NULL;
+        if (!g->offsets || p % 2 == 0) return grids->details + (place * g->lines + a) * n;
+        find_middle(grids->values + place * known, g, a, s->expected);
+        subtract(here, s->expected, out, n);
     }
+    return out;
+}
+
+/* The magnitudes of every fourth value of lines that are `apart`, and, in `bits`, what they have set: a sum of 32 bits holds if those
+ * are few. */
+LOOP uint32_t add_fourths(const int32_t *restrict line, int64_t lines, int64_t apart, uint32_t n, uint32_t *restrict bits) {
+    uint32_t sum = 0, seen = 0;
+    for (; lines; lines--, line += apart)
+        for (uint32_t i = 0; i < n; i++) { /* without strides, that is faster */
+            uint32_t size = (uint32_t)wrap_abs(line[i]) & (i & 3 ? 0 : UINT32_MAX);
+            sum += size;
+            seen |= size;
+        }
     *bits = seen;
     return sum;
 }
 
-static int64_t add_quarter(const int32_t *line, int64_t n) {
-    uint32_t bits, total = add_fourths(line, (uint32_t)n, &bits);
-    if ((uint64_t)bits * (uint64_t)(n / 4 + 1) <= INT32_MAX) return total;
+static int64_t add_quarter(const int32_t *line, int64_t lines, int64_t apart, int64_t n) {
+    uint32_t bits, total = add_fourths(line, lines, apart, (uint32_t)n, &bits);
+    if ((uint64_t)bits * (uint64_t)((n / 4 + 1) * lines) <= INT32_MAX) return total;
     int64_t sum = 0;
-    for (int64_t i = 0; i < n; i += 4) sum += wrap_abs(line[i]);
+    for (; lines; lines--, line += apart)
+        for (int64_t i = 0; i < n; i += 4) sum += wrap_abs(line[i]);
     return sum;
 }
 
-/* Bits to drop so that usual inputs stay within the limit. */
+/* Bits to drop so that usual inputs, of which every fourth line is looked at, stay within the limit. */
 static int find_shift(const Grids *grids, const int64_t *places, const Geometry *g, const Scratch *s) {
-    int64_t totals[MOST_PLANES] = {0}, most = 0, n = g->count, planes = plane_count(g);
-    const int32_t *inputs[MOST_PLANES];
-    for (int64_t a = 0; a < g->lines; a += 4) {
-        gather(grids, places, g, a, s, inputs);
-        for (int64_t p = 0; p < planes - 1; p++)
-            if (inputs[p]) totals[p] += add_quarter(inputs[p], n);
+    int64_t most = 0, n = g->count, lines = (g->lines + 3) / 4;
+    for (int64_t p = 0; p < plane_count(g) - 1; p++) {
+        const int32_t *first = find_input(grids, places, g, s, p, 0, s->means);
+        if (!first) continue;
+        int is_made = first == s->means;
+        for (int64_t k = 1; is_made && k < lines; k++) find_input(grids, places, g, s, p, 4 * k, s->means + k * n);
+        int64_t total = add_quarter(first, lines, is_made ? n : 4 * n, n);
+        most = total > most ? total : most;
     }
-    for (int64_t p = 0; p < planes - 1; p++) most = totals[p] > most ? totals[p] : most;
-    most = most * ROOM / (((g->lines + 3) / 4) * ((n + 3) / 4));
+    most = most * ROOM / (lines * ((n + 3) / 4));
     int bits = 0;
     while (most >> bits) bits++;
     return bits > LIMIT_BITS ? bits - LIMIT_BITS : 0;

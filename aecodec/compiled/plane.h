@@ -157,15 +157,14 @@ static inline const float *box_of(const Plane *plane, int64_t a) {
 
 static void load_inputs(const Plane *plane, int64_t a) {
     const Scratch *s = plane->s;
-    const int32_t *inputs[MOST_PLANES];
     int planes = (int)plane_count(plane->g);
     float *ring = s->ring + a % LINES * planes * plane->line + 1;
     Lines lines;
     lines.count = 0;
-    gather(plane->grids, plane->places, plane->g, a, s, inputs);
     for (int p = 0; p < planes; p++) {
-        if (!inputs[p]) continue;
-        lines.raw[lines.count] = inputs[p], lines.ring[lines.count] = ring + p * plane->line;
+        const int32_t *input = find_input(plane->grids, plane->places, plane->g, s, p, a, s->raw + p * plane->g->count);
+        if (!input) continue;
+        lines.raw[lines.count] = input, lines.ring[lines.count] = ring + p * plane->line;
         lines.around[lines.count] = plane->w->around[p], lines.near[lines.count++] = plane->w->near[p];
     }
     load(&lines, plane->shift, s->box + a % LINES * plane->line + 1, s->own + a % LINES * plane->line, plane->g->count);
