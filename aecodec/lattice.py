@@ -37,12 +37,6 @@ def lattice_steps(errors: np.ndarray, peaks: np.ndarray, dtype: np.dtype) -> np.
     return np.where(rounding < errors / 2, 2.0 * (errors - rounding) * _GUARD, 0.0)
 
 
-def peaks(values: np.ndarray) -> np.ndarray:
-    """Largest magnitude of each channel of (steps, channels, rows, columns), float64."""
-    low, high = compiled.channel_ranges(values)
-    return np.maximum(np.abs(low), np.abs(high))
-
-
 def to_lattice(array: np.ndarray, steps: np.ndarray, base: np.ndarray | None = None) -> np.ndarray | None:
     """Nearest lattice index of each value of (steps, channels, rows, columns), int32; None if one does not fit.
 

@@ -147,6 +147,10 @@ def test_rooms_lie_within_rooms_and_are_kept():
         assert not np.may_share_memory(one, two)
         assert not np.may_share_memory(again.empty(1 << 27, np.uint8), again.memory)
     assert again.memory.size < 1 << 27
+    larger = again.memory.size + 1
+    for expected in (False, True):  # what was too much does not keep what came after it from growing
+        with room() as after:
+            assert np.may_share_memory(after.empty(larger, np.uint8), after.memory) is expected
 
 
 def test_files_are_made_by_the_compiled_phases(winds, monkeypatch):

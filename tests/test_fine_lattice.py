@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from aecodec.codec.fine_lattice import FINE, FineLattice, fine_lattice, fine_values
-from aecodec.lattice import peaks
+from aecodec.compiled.values import channel_ranges
 from aecodec.prediction import VALUE_LIMIT
 
 BASE = np.array([1.0, -2.0]).reshape(1, 2, 1, 1)
 
 
 def units_of(values, lattice, base=BASE):
-    found = fine_values(values, base, lattice, peaks(values))
+    found = fine_values(values, base, lattice, np.abs(channel_ranges(values)).max(axis=0))
     return None if found is None else found.all()
 
 
@@ -62,7 +62,7 @@ def test_a_base_far_from_0_with_values_beside_it_does_no_harm():
 def test_parts_are_the_same_as_of_all(base):
     lattice = FineLattice(np.array([0.25, 0.3]), FINE)
     values = np.random.default_rng(0).normal(size=(4, 2, 6, 5)).astype(np.float32)
-    found = fine_values(values, base, lattice, peaks(values))
+    found = fine_values(values, base, lattice, np.abs(channel_ranges(values)).max(axis=0))
     assert found is not None
     chosen = np.random.default_rng(2).random((2, 6, 5)) < 0.5
     assert np.array_equal(found.sites(chosen), found.all()[:, chosen])

@@ -20,7 +20,7 @@
 TAKE(16)
 TAKE(32)
 
-/* The same where some are left out, `free` ones, `next` apart, of which residuals are 0. */
+/* The same from place `at` on, but that nothing is taken where it is `free`, and the residual is 0. */
 static int take_some(const Symbols *symbols, const uint8_t *free, const Geometry *g, const Scratch *s, int64_t at, int64_t step,
                      int64_t *used, const int64_t *ends, int64_t n) {
     for (int64_t j = 0; j < n; j++, at += step) {

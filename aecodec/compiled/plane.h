@@ -7,7 +7,7 @@
 
 #include "inputs.h"
 
-/* Lines of some inputs, `apart` each of these from the next in the ring, and the weights of their magnitudes. */
+/* A line of some inputs, where in the ring each goes, and the weights of their magnitudes. */
 typedef struct {
     const int32_t *raw[MOST_PLANES];
     float *ring[MOST_PLANES];

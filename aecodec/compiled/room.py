@@ -40,5 +40,7 @@ def room() -> Iterator[Room]:
         yield found
     finally:
         found.used = before
-        if not before and found.memory.size < found.needed <= _MOST:
-            found.memory = np.empty(found.needed, np.uint8)
+        if not before:
+            if found.memory.size < found.needed <= _MOST:
+                found.memory = np.empty(found.needed, np.uint8)
+            found.needed = 0  # or one large chunk would keep all later ones from their memory

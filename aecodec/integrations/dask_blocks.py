@@ -112,13 +112,11 @@ def chunks_to_encode(array: Any, spec: ArraySpec, length: int) -> int:
 
 def computed(tasks: list[Any]) -> Iterator[Any]:
     """Results in order, few of them at a time: by the cluster of this process if it has one, else by dask's own threads."""
-    client = _client()
+    client, window = _client(), _AHEAD * _threads()
     if client is None:
-        window = _AHEAD * _threads()
         for start in range(0, len(tasks), window):
             yield from dask.compute(*tasks[start : start + window])
         return
-    window = _AHEAD * _threads()
     batches: list[list[Any]] = []  # one graph each, so that what tasks share is made once, and lies where they run
     for start in range(0, len(tasks), window):
         batches.append(client.compute(tasks[start : start + window]))
