@@ -21,6 +21,7 @@ MAX_SPACING = 1 << 20
 INPUT_LIMIT = 4095  # largest magnitude of a predictor's input
 MAGNITUDE_UNIT = 64  # units of the magnitude that a predictor expects to an input's
 LARGEST_MAGNITUDE = (1 << 14) - 1  # of these that it may say
+ODDS = 32  # indices of the odds that a value is 0; from the middle on it rather is
 _BLOCK_VALUES = 1 << 18
 
 Shape5 = tuple[int, int, int, int, int]  # batch, frames, channels, rows, columns
@@ -39,6 +40,7 @@ class PhaseLayout:
     them have weights of their own and later ones share the last. `sources`: neighbours besides the plane's own, ZERO being the
     place of the value 0; with `offsets` the predictor also sees how far their values are from those here. `spacing`: fine units
     to a lattice step that the predictor is made for, to which others are brought by a power of two; 0: it is only used at its own.
+    `zeros`: whether a value is 0 is told first, by the odds that the predictor gives, and nothing else is coded of one that is.
     """
 
     reach: int
@@ -47,6 +49,7 @@ class PhaseLayout:
     sources: tuple[str, ...]
     offsets: bool
     spacing: int = 0
+    zeros: bool = False
 
     def is_sound(self) -> bool:
         """True if a file may ask for this."""
@@ -60,6 +63,7 @@ class PhaseLayout:
             and set(self.sources) <= set(SOURCES)
             and 0 <= self.spacing <= MAX_SPACING
             and self.spacing.bit_count() <= 1
+            and (not self.zeros or ZERO in self.sources)
         )
 
     def least_shift(self, spacing: int) -> int:
@@ -83,6 +87,11 @@ class PhaseLayout:
     def inputs(self) -> int:
         """P: planes of input."""
         return 3 + (1 + self.offsets) * len(self.sources)
+
+    @property
+    def outputs(self) -> int:
+        """Planes of a prediction: mean, magnitude, and, with `zeros`, the index of the odds."""
+        return 2 + self.zeros
 
 
 @dataclass(frozen=True)

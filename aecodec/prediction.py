@@ -11,14 +11,17 @@ import numpy as np
 from aecodec import plane_phases
 from aecodec.packing.scale import INDICES, scale_index
 from aecodec.phase_inputs import Inputs, gather_inputs
-from aecodec.phases import LARGEST_MAGNITUDE, MAGNITUDE_UNIT, ROWS, Phase, PhaseLayout, Shape5, blocks, schedule, targets
+from aecodec.phases import LARGEST_MAGNITUDE, MAGNITUDE_UNIT, ODDS, ROWS, Phase, PhaseLayout, Shape5, blocks, schedule, targets
 
 VALUE_LIMIT = 1 << 28  # largest magnitude, so that differences and sums of two stay within int32
 _SIZE_LIMIT = 1 << 20
 _SCALE_INDEX = scale_index(np.maximum(np.arange(LARGEST_MAGNITUDE + 1), 0.5) / MAGNITUDE_UNIT)
 
-Predict = Callable[[Inputs, Phase], np.ndarray]  # float32 (N, 2, lines, values): mean, expected magnitude in 64ths
-Code = Callable[[Phase, np.ndarray, np.ndarray], np.ndarray]  # (phase, means, scale indices) -> residuals, all of one shape
+# float32 (N, outputs, lines, values): mean, expected magnitude in 64ths, and, where the layout has zeros, the index of their odds
+Predict = Callable[[Inputs, Phase], np.ndarray]
+# (phase, means, scale indices, which values are known to be 0, if any may be) -> residuals, all of one shape; theirs do not matter
+Code = Callable[[Phase, np.ndarray, np.ndarray, np.ndarray | None], np.ndarray]
+Zeros = Callable[[Phase, np.ndarray], np.ndarray]  # (phase, indices of odds, uint8) -> which values are 0, bool of this shape
 
 
 def to_frames(array: np.ndarray) -> np.ndarray:
@@ -53,12 +56,18 @@ def zero_frames(base: np.ndarray, units: np.ndarray, shape: tuple[int, ...]) -> 
 
 
 def run_phases(
-    values: np.ndarray, layout: PhaseLayout, spacing: int, predict: Predict, code: Code, zero: np.ndarray | None = None
+    values: np.ndarray,
+    layout: PhaseLayout,
+    spacing: int,
+    predict: Predict,
+    code: Code,
+    zero: np.ndarray | None = None,
+    zeros: Zeros | None = None,
 ) -> None:
     """Fill `values`, int32 (batch, frames, channels, rows, columns), of which only the base grid is known, phase by phase.
 
     `code` gives the residuals of a phase, int32 (batch, frames, channels, lines, values), when it is told their means and
-    scale indices. `zero`: of `zero_frames`, needed where the layout asks for it.
+    scale indices. `zero`: of `zero_frames`, and `zeros`, which tells what is 0: needed where the layout asks for them.
     """
     if plane_phases.suits(values.shape, layout) and values.flags.c_contiguous:
         _run_plane(plane_phases.PlanePhases(values, layout), spacing, predict, code)
@@ -70,10 +79,13 @@ def run_phases(
         for block in blocks(shape, phase):
             target = targets(values, block)
             inputs = gather_inputs(values, sizes, block, layout, zero, least)
-            mean, index = _expected(inputs, predict(inputs, block), least)
-            residual = code(block, mean.reshape(target.shape), index.reshape(target.shape))
-            step = _step(residual, spacing)
-            np.add(mean.reshape(target.shape), step, out=target)
+            found = predict(inputs, block)
+            mean, index = (part.reshape(target.shape) for part in _expected(inputs, found, least))
+            known = zeros(block, _odds(found).reshape(target.shape)) if layout.zeros and zeros is not None else None
+            step = _step(code(block, mean, index, known), spacing)
+            if known is not None and zero is not None:
+                np.subtract(targets(np.broadcast_to(zero, shape), block), mean, out=step, where=known)
+            np.add(mean, step, out=target)
             if block.stride > 1 or block.along == ROWS:  # the last phase's are nobody's neighbours
                 targets(sizes, block)[...] = np.minimum(np.abs(step), _SIZE_LIMIT)
 
@@ -83,7 +95,7 @@ def _run_plane(walk: plane_phases.PlanePhases, spacing: int, predict: Predict, c
     for number, phase, inputs in walk:
         mean, index = _expected(inputs, predict(inputs, phase))
         shape = (1, 1, *mean.shape)
-        step = _step(code(phase, mean.reshape(shape), index.reshape(shape)), spacing).reshape(mean.shape[1:])
+        step = _step(code(phase, mean.reshape(shape), index.reshape(shape), None), spacing).reshape(mean.shape[1:])
         walk.put(number, mean[0] + step, np.minimum(np.abs(step), _SIZE_LIMIT))
 
 
@@ -96,6 +108,11 @@ def _expected(inputs: Inputs, found: np.ndarray, least_shift: int = 0) -> tuple[
         index = np.minimum(index + 2 * (inputs.shift - least_shift), INDICES - 1).astype(np.uint8)
     mean += inputs.middle
     return mean, index
+
+
+def _odds(found: np.ndarray) -> np.ndarray:
+    """Indices of the odds of zeros, uint8 (N, lines, values), of what the predictor found."""
+    return np.clip(found[:, 2], 0, ODDS - 1).astype(np.uint8)
 
 
 def _step(residual: np.ndarray, spacing: int) -> np.ndarray:

@@ -38,8 +38,8 @@ def drifting(shape, seed=0):
     return fields * (10.0 / fields.std())
 
 
-def layout_of(reach=1, channel_reach=0, classes=1, sources=(), offsets=True, spacing=0):
-    return PhaseLayout(reach, channel_reach, classes, tuple(sources), offsets, spacing)
+def layout_of(reach=1, channel_reach=0, classes=1, sources=(), offsets=True, spacing=0, zeros=False):
+    return PhaseLayout(reach, channel_reach, classes, tuple(sources), offsets, spacing, zeros)
 
 
 def random_weights(layout, seed=0, size=0.3):
@@ -65,7 +65,8 @@ def random_network(layout, spacing=16, width=6, kernels=((3, 3), (3, 3)), seed=0
     sizes = [feature_count(layout), *[width] * len(kernels)]
     hidden = tuple(layer(width, inputs, kernel, 20) for inputs, kernel in zip(sizes, kernels, strict=False))
     linear = whole_weights(random_weights(layout, seed))
-    return PredictorNetwork(linear, spacing, hidden, layer(1, sizes[-1], (1, 1), 9), layer(1, sizes[-1], (1, 1), 9))
+    outputs = [layer(1, sizes[-1], (1, 1), 9) for _ in range(layout.outputs)]
+    return PredictorNetwork(linear, spacing, hidden, *outputs)
 
 
 def remade(bundle: Bundle, layout, channels=1, offset=0.0, graph=None, field=None, field_step=0.01, sites=None, seed=0) -> Bundle:

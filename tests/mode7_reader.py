@@ -224,7 +224,8 @@ class Walk:
             return frame, channel - int(name[-1])
         return None
 
-    def run(self, take):
+    def run(self, take, tell):
+        """`take`: the residual of a place with a scale index; `tell`: whether the value of a place with an index of odds is 0."""
         _, _, rows, columns = self.shape
         levels = min(6, math.floor(math.log2(max(rows, columns))))
         for frames, distance, channels, apart, first in self.phases():
@@ -232,12 +233,12 @@ class Walk:
                 s = 1 << level
                 if rows > s:
                     lines = [[(y, x) for y in range(0, rows, s)] for x in range(0, columns, 2 * s)]
-                    self.phase(frames, distance, channels, apart, lines, first + 2 * level, take)
+                    self.phase(frames, distance, channels, apart, lines, first + 2 * level, take, tell)
                 if columns > s:
                     lines = [[(y, x) for x in range(0, columns, s)] for y in range(0, rows, s)]
-                    self.phase(frames, distance, channels, apart, lines, first + 2 * level + 1, take)
+                    self.phase(frames, distance, channels, apart, lines, first + 2 * level + 1, take, tell)
 
-    def phase(self, frames, distance, channels, apart, lines, kind, take):
+    def phase(self, frames, distance, channels, apart, lines, kind, take, tell):
         names = self.parts.layout["sources"]
         wide = range(len(lines[0]) // 2)
         made = []
@@ -290,14 +291,21 @@ class Walk:
             "kind": np.array([kind], np.int64),
         }
         (output,) = self.parts.graph.run(None, fed)
-        for (f, c, middle, shift, _), (means, expected) in zip(made, output, strict=True):
+        told = np.zeros((len(made), len(lines), len(wide)), bool)
+        if self.parts.layout.get("zeros"):
+            for n, line, j in np.ndindex(*told.shape):
+                told[n, line, j] = tell((*made[n][:2], *lines[line][2 * j + 1]), min(max(int(output[n, 2, line, j]), 0), 31))
+        for (f, c, middle, shift, _), (means, expected, *_), zeros in zip(made, output, told, strict=True):
             for line, j in itertools.product(range(len(lines)), wide):
                 where = (f, c, *lines[line][2 * j + 1])
                 said = int(means[line, j])
                 moved = said << shift if shift >= 0 else (said + (1 << (-shift - 1))) >> -shift
                 mean = wrap(wrap(moved) + middle[line, j])
                 index = scale_index(max(min(int(expected[line, j]), 16383), 0.5) / 64)
-                step = wrap(take(where, min(index + 2 * (shift - self.least), 47)) * self.spacing)
+                if zeros[line, j]:
+                    step = wrap(self.zero[(0, *where[1:])] - mean)
+                else:
+                    step = wrap(take(where, min(index + 2 * (shift - self.least), 47)) * self.spacing)
                 self.x[where] = wrap(mean + step)
                 self.sizes[where] = min(abs(step), 2**20)
 
@@ -331,6 +339,11 @@ def decode(body, shape, dtype, manifest, parts, origin=(0, 0)):
     section = source.section()
     pending = [iter(symbols) for symbols in groups(section)]
     section.end()
+    odds = None
+    if parts.layout.get("zeros"):
+        section = source.section()
+        odds = [iter(symbols) for symbols in groups(section)]
+        section.end()
     classes = np.zeros(shape, int)
     if flags & CLASSES:
         section = source.section()
@@ -342,14 +355,25 @@ def decode(body, shape, dtype, manifest, parts, origin=(0, 0)):
     def outer(where):
         return (where[3], where[1], 0, 0) if series else where
 
-    walk.run(lambda where, index: 0 if skipped[outer(where)] else next(pending[index]))
-    assert all(next(symbols, None) is None for symbols in pending), "symbols left over"
+    zeros = np.zeros(shape, bool)
+
+    def tell(where, index):
+        if not skipped[outer(where)]:
+            symbol = next(odds[index])
+            assert symbol in (0, -1)
+            zeros[outer(where)] = (index >= 16) != (symbol == -1)
+        return zeros[outer(where)]
+
+    walk.run(lambda where, index: 0 if skipped[outer(where)] else next(pending[index]), tell)
+    assert all(next(symbols, None) is None for symbols in [*pending, *(odds or [])]), "symbols left over"
 
     base = parts.base(shape, origin)
     array = np.zeros(shape, dtype)
     for where in np.ndindex(*seen):
         place = outer(where)
         array[place] = final(walk.x[where], steps[place[1]], base[place], dtype, bool(sites[place]))
+        if zeros[place]:
+            array[place] = 0
         if classes[place]:
             array[place] = {1: np.nan, 2: np.inf, 3: -np.inf}[int(classes[place])]
     if flags & EXCEPTIONS:

@@ -163,7 +163,7 @@ def test_residuals_of_rounding_restore_every_value_to_half_the_spacing(bundle, s
     values[grid] = np.rint(reals[grid])
     coded = []
 
-    def code(phase, mean, index):
+    def code(phase, mean, index, _):
         assert mean.shape == index.shape
         residual = np.rint((targets(reals, phase) - mean) / 16).astype(np.int32)
         coded.append(residual.size)

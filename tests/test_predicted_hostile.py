@@ -8,16 +8,19 @@ import numpy as np
 import onnx
 import pytest
 from conftest import smooth_field
-from mode7_files import body_of, fitted, layout_of, random_weights, remade, spec_of, written
+from mode7_files import body_of, fitted, layout_of, random_network, random_weights, remade, spec_of, written
 from onnx import TensorProto, helper, numpy_helper
 from test_model_files import rebuilt
 
 import aecodec
-from aecodec.codec.predicted_mode import CONSTANT, EXCEPTIONS, decode_predicted
+from aecodec.codec.predicted_mode import CONSTANT, EXCEPTIONS, PER_CHANNEL, decode_predicted
 from aecodec.errors import AecodecError, FormatError, ModelError
 from aecodec.fidelity import Fidelity
 from aecodec.models.bundle import Bundle
 from aecodec.models.predictor import predictor_graph
+from aecodec.models.predictor_network import network_graph
+from aecodec.packing.groups import encode_groups
+from aecodec.packing.scale import INDICES
 from aecodec.packing.varint import Cursor, put_section
 
 LAYOUT = layout_of(2, 0, 2, ("before", "after", "channel-1"))
@@ -42,6 +45,13 @@ def sited(bundle):
     return aecodec.Model(remade(bundle, LAYOUT, 2, 0, None, field, sites=sites), "cpu")
 
 
+@pytest.fixture(scope="module")
+def telling(bundle):
+    """A model that tells zeros."""
+    layout = layout_of(2, 0, 2, ("before", "after", "channel-1", "zero"), zeros=True)
+    return aecodec.Model(remade(bundle, layout, 2, graph=network_graph(layout, random_network(layout))), "cpu")
+
+
 SHAPE = (3, 2, 6, 8)
 
 
@@ -49,7 +59,9 @@ def array_for(kind, model):
     array = smooth_field(SHAPE, 5)
     if kind == "integers":
         return np.rint(array).astype("i2")
-    if kind == "classes":
+    if kind == "zeros":
+        array = np.where(array > 0.3, array, 0)
+    if kind in ("classes", "zeros"):
         array[1, 0, 2:4, 3:5], array[2, 1, 0, 0] = np.nan, np.inf
     if kind == "exceptions":
         array = np.where(model.constant_sites(SHAPE), model.bundle.reference, array).astype("f4")
@@ -57,15 +69,15 @@ def array_for(kind, model):
     return array
 
 
-KINDS = ["floats", "classes", "integers", "exceptions"]
+KINDS = ["floats", "classes", "integers", "exceptions", "zeros"]
 
 
 @pytest.fixture(scope="module")
-def bodies(model, sited):
+def bodies(model, sited, telling):
     """(body without its mode, dtype, model) of each kind."""
     found = {}
     for kind in KINDS:
-        used = sited if kind == "exceptions" else model
+        used = {"exceptions": sited, "zeros": telling}.get(kind, model)
         array = array_for(kind, used)
         found[kind] = body_of(array, used, [0.5, 0.5])[1:], array.dtype, used
     assert found["exceptions"][0][0] & (CONSTANT | EXCEPTIONS) == CONSTANT | EXCEPTIONS
@@ -188,6 +200,20 @@ def test_symbols_that_a_phase_lacks_are_a_typed_error(bundle):
         decode_predicted(Cursor(small()), (1, 1, 1, 2), np.dtype("f4"), model, (0, 0))
 
 
+def test_a_symbol_that_tells_no_zero_is_a_typed_error(telling, bodies):
+    body, dtype, _ = bodies["zeros"]
+    source = Cursor(body)
+    head = bytes(source.take(1 + 8 * 2 + 1 if body[0] & PER_CHANNEL else 10))
+    sections = [bytes(source.take(source.varint())) for _ in range(3)]
+    sections[2] = encode_groups([[np.ones(6, np.int32)] for _ in range(INDICES)], False)
+    out = bytearray(head)
+    for section in sections:
+        put_section(out, section)
+    out += source.take(source.remaining)
+    with pytest.raises(FormatError, match="tells zeros by a symbol of magnitude 1, where only 0 and -1 say something"):
+        decode_predicted(Cursor(bytes(out)), SHAPE, dtype, telling, (0, 0))
+
+
 def test_a_chunk_beyond_the_reference_field_is_a_model_error(bodies, sited):
     body, dtype, _ = bodies["exceptions"]
     for shape, origin in (((3, 2, 6, 9), (0, 0)), ((3, 2, 7, 8), (0, 0)), (SHAPE, (1, 0)), (SHAPE, (0, 2**40))):
@@ -234,6 +260,8 @@ INVALID = "invalid model manifest: predictor must have a reach of 1 to 32, a pow
         ({"reach": "two"}, "malformed model manifest: TypeError 'two' is no whole number"),
         ({"reach": None}, "malformed model manifest: TypeError"),
         ({"classes": [2]}, "malformed model manifest: TypeError"),
+        ({"zeros": True}, INVALID),
+        ({"zeros": 1}, "malformed model manifest: TypeError '1' is neither true nor false"),
         ({"offsets": 1}, "malformed model manifest: TypeError '1' is neither true nor false"),
         ({"depth": 2}, "malformed model manifest: ValueError predictor has unknown keys depth; upgrade aecodec to use the model"),
     ],

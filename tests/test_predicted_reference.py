@@ -51,6 +51,7 @@ def check(array, axes, model, max_error, cuts=(), flags=0):
     x, x_hat = spec.to_canonical(array), spec.to_canonical(restored)
     kept = np.isfinite(x.astype("f8"))
     assert np.abs(x[kept].astype("f8") - x_hat[kept].astype("f8")).max(initial=0) <= np.max(max_error)
+    return restored
 
 
 LAYOUTS = {

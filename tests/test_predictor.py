@@ -161,7 +161,7 @@ def process(bundle):
     weights = PredictorWeights(mean, flat, flat, np.full(layout.kinds, 1.0))
     model = aecodec.Model(remade(bundle, layout, 1, graph=predictor_graph(layout, weights)), "cpu")
 
-    def code(phase, mean, index):
+    def code(phase, mean, index, _):
         return np.rint(random.laplace(0, SIZE, mean.shape)).astype(np.int32)
 
     fields = np.zeros((2, 1, 9, 1, 64, 64), np.int32)
@@ -338,7 +338,7 @@ def test_the_scale_index_of_a_residual_is_the_formats():
         found[:, 1] = expected[len(seen) // 2]
         return found
 
-    def code(phase, mean, index):
+    def code(phase, mean, index, _):
         seen.append(int(index.max()))
         return np.zeros(mean.shape, np.int32)
 
@@ -356,7 +356,7 @@ def test_a_graph_of_zeros_predicts_the_midpoint(bundle):
     values[base_grid(values.shape)] = np.array([10, 20, 30, 41, -7, 0, -3, 6]).reshape(1, 1, 2, 2, 2)
     seen = []
 
-    def code(phase, mean, index):
+    def code(phase, mean, index, _):
         seen.append(set(index.reshape(-1).tolist()))
         return np.zeros(mean.shape, np.int32)
 

@@ -11,6 +11,7 @@ from onnx.reference import ReferenceEvaluator
 from test_predicted_reference import check, read_again
 
 import aecodec
+from aecodec.codec.predicted_mode import CLASSES, CONSTANT
 from aecodec.errors import ModelError
 from aecodec.models.bundle import Bundle
 from aecodec.models.predictor import predictor_graph, whole_weights
@@ -32,6 +33,7 @@ LAYOUTS = {
     "field of integers": (layout_of(2, 2, 1, ("above", "below")), 9, ((5, 5), (3, 3), (1, 1))),
     "series": (layout_of(1, 0, 3, ("channel-1", "zero")), 1, ((1, 7), (1, 5))),
     "without offsets": (layout_of(1, 0, 1, ("zero",), False), 16, ((3, 3),)),
+    "zeros": (layout_of(2, 0, 1, ("before", "zero"), zeros=True), 16, ((3, 3), (3, 3))),
 }
 
 
@@ -63,6 +65,9 @@ def test_every_executor_computes_the_same_bits(made):
         assert np.array_equal(expected, np.rint(expected))
         assert expected[:, 1].min() >= 0
         assert expected[:, 1].max() <= LARGEST_MAGNITUDE
+        assert expected.shape[1] == 2 + layout.zeros
+        if layout.zeros:
+            assert set(np.unique(expected[:, 2])) <= set(range(32))
         for level in (levels.ORT_DISABLE_ALL, levels.ORT_ENABLE_BASIC, levels.ORT_ENABLE_EXTENDED, levels.ORT_ENABLE_ALL):
             for threads in (1, 2):
                 options = onnxruntime.SessionOptions()
@@ -92,7 +97,8 @@ def test_a_network_that_corrects_nothing_leaves_the_linear_predictor(made):
     silent = dataclasses.replace(network, mean=still(network.mean), scale=still(network.scale))
     x, number = planes(layout), np.array([1])
     found = OrtRun(network_graph(layout, silent), "cpu", 1)(x, number)
-    # The same integers in the graph of the linear predictor alone.
+    # The same integers in the graph of the linear predictor alone, which says nothing of zeros.
+    layout = dataclasses.replace(layout, zeros=False)
     from mode7_files import random_weights
 
     assert np.array_equal(silent.linear.mean, whole_weights(random_weights(layout)).mean)
@@ -102,9 +108,9 @@ def test_a_network_that_corrects_nothing_leaves_the_linear_predictor(made):
     assert np.abs(octaves[linear[:, 1] > 100]).max(initial=0) <= 0.51 / OCTAVE + 0.01
 
 
-@pytest.mark.parametrize("part", ["hidden", "mean", "scale"])
+@pytest.mark.parametrize("part", ["hidden", "mean", "scale", "odds"])
 def test_weights_too_large_for_24_bits_are_refused(part):
-    layout, spacing, kernels = LAYOUTS["field"]
+    layout, spacing, kernels = LAYOUTS["zeros"]
     network = random_network(layout, spacing, kernels=kernels)
 
     def loud(layer):
@@ -154,6 +160,41 @@ def test_files_are_read_the_same_by_a_second_reader(bundle):
     series = np.stack([walk(150, seed) * 20 for seed in range(2)], axis=1)
     model = with_network(bundle, layout, 2, spacing=1, kernels=((1, 7), (1, 5)))
     check(np.rint(series).astype("i2"), "tc", model, 0)
+
+
+def rainy(shape, seed=0):
+    """Exactly 0 in most places, far from it in others."""
+    field = smooth_field(shape, seed)
+    return np.where(field > 0.3, field + 5, 0).astype("f4")
+
+
+def test_zeros_that_are_told_are_read_by_a_second_reader_and_stay_zeros(bundle):
+    layout = layout_of(2, 0, 2, ("before", "after", "zero", "channel-1"), zeros=True)
+    model = with_network(bundle, layout, 2, 3.25)
+    array = rainy((5, 2, 9, 12))
+    array[1:3, 0, 2:5, 3:7] = np.nan
+    array[0, 1, 1, 1] = 0.18  # told to be 0: within the bound of it
+    array[0, 1, 3, 3] = 0.2  # not: at its very edge
+    restored = check(array, "tcyx", model, 0.2, flags=CLASSES)
+    assert (restored[array == 0] == 0).mean() > 0.95  # all but the base grid's
+    assert restored[0, 1, 1, 1] == 0
+    assert restored[0, 1, 3, 3] != 0
+    check(rainy((4, 2, 8, 9)) * 3000, "tcyx", model, 0.5)
+    series = np.maximum(np.stack([walk(150, seed) * 20 for seed in range(2)], axis=1), 0)
+    layout = layout_of(1, 0, 2, ("channel-1", "zero"), zeros=True)
+    model = with_network(bundle, layout, 2, 1.0, spacing=1, kernels=((1, 7), (1, 5)))
+    check(np.rint(series).astype("i2"), "tc", model, 0)
+    check(np.rint(series).astype("u1"), "tc", model, 2)
+
+
+def test_zeros_skip_constant_sites(bundle):
+    layout = layout_of(2, 0, 1, ("before", "zero"), zeros=True)
+    field = smooth_field((1, 9, 12), 3, "f8")
+    sites = np.arange(9)[:, None] + np.arange(12) < 9
+    network = network_graph(layout, random_network(layout))
+    model = aecodec.Model(remade(bundle, layout, 1, 0, network, field, sites=sites[None]), "cpu")
+    array = np.where(sites, model.bundle.reference[0], rainy((5, 1, 9, 12))).astype("f4")
+    check(array, "tcyx", model, 0.2, flags=CONSTANT)
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -161,7 +161,7 @@ def test_a_walk_by_positions_gives_what_the_walk_by_slices_does(monkeypatch, sha
             seen.append((inputs.planes.copy(), inputs.middle.copy(), inputs.shift.copy(), phase.kind))
             return np.abs(inputs.planes[:, :2])
 
-        def code(phase, mean, index):
+        def code(phase, mean, index, _):
             seen.append((mean.copy(), index.copy()))
             return np.rint((targets(source, phase) - mean) / 4).astype(np.int32)
 

@@ -67,9 +67,11 @@ def test_freezing_changes_little():
     module = shaken(layout, spacing, shape)
     x = torch.from_numpy(np.rint(np.random.default_rng(0).normal(size=(4, layout.inputs, 20, 20)) * 40).astype("f4"))
     seen = module.look(x, 5)
-    mean, place = (part.detach() for part in module.correct(seen, 5))
+    said = module.correct(seen, 5)
+    mean, place = said.mean.detach(), said.place.detach()
     module.freeze()
-    again, place_again = (part.detach() for part in module.correct(seen, 5))
+    said = module.correct(seen, 5)
+    again, place_again = said.mean.detach(), said.place.detach()
     unit = module.grow[seen.magnitude.long()][:, 0] * 32
     assert float(((mean - again).abs() / unit).mean()) < 0.03
     assert float((place - place_again).abs().mean()) < 0.6
@@ -141,6 +143,7 @@ def test_the_exported_bundle_makes_files_smaller_and_keeps_the_bound(trained):
     model, objective, _, _ = trained
     network = aecodec.Model(objective.export(), "cpu")
     assert network.manifest.family == "linear + predictor network"
+    assert network.manifest.predictor.zeros  # about half of these fields
     array = kinked((12, 1, 40, 44), 9)
     data = predicted_file(array, "tcyx", network, 0.05)
     assert np.abs(aecodec.decompress(data) - array).max() <= 0.05
@@ -158,7 +161,7 @@ def test_crops_are_coded_as_the_codec_codes_them(size):
         for parameter in module.parameters():
             parameter.add_(torch.randn_like(parameter) * size / 5)
     objective.freeze()
-    pairs, _ = objective.coder.code(Crop(field, (0, 0)), 1.0, learn=False)
+    pairs = objective.coder.code(Crop(field, (0, 0)), 1.0, learn=False).residuals
     found = encode_predicted(finite_values(field), np.array([4.0, 4.0]), aecodec.Model(objective.export(), "cpu"), (0, 0))
     for index, parts in enumerate(found.groups):
         expected = unzigzag(np.concatenate(parts)) if parts else np.zeros(0)
@@ -173,7 +176,8 @@ def test_missing_values_and_constant_sites_are_not_learnt_from():
     crop = field.copy()
     crop[2, 0, 15, 15] = np.nan
     objective = PredictorObjective(model, [crop], [field], np.array([0.05]), PredictorSettings(SMALL))
-    pairs, samples = objective.coder.code(Crop(crop, (0, 0)), 1.0, learn=True)
+    coded = objective.coder.code(Crop(crop, (0, 0)), 1.0, learn=True)
+    pairs, samples = coded.residuals, coded.samples
     kept = sum(int(sample.kept.sum()) for sample in samples)
     coarse = objective.lattice.cut(Crop(crop, (0, 0)), 1.0).reals[:, :, :, ::16, ::16].size
     assert kept == sum(len(residual) for residual, _ in pairs) == crop.size - 9 * 6 * 8 - 1 - coarse
@@ -207,7 +211,7 @@ def test_a_pool_holds_a_few_crops_and_renews_them_one_by_one():
     made = []
 
     def make(rng):
-        made.append(coder.code(Crop(field, (0, 0)), 1.0, learn=True)[1])
+        made.append(coder.code(Crop(field, (0, 0)), 1.0, learn=True).samples)
         return made[-1]
 
     pool, rng = Pool(make, 3, 5), np.random.default_rng(0)

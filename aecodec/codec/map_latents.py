@@ -180,7 +180,7 @@ def decode_map(cursor: Cursor, tiling: Tiling, networks: MapNetworks, step: int,
     section = cursor.section()
     grouped = GroupedSymbols(section, known.size)
 
-    def code(phase: Phase, mean: np.ndarray, index: np.ndarray) -> np.ndarray:
+    def code(phase: Phase, mean: np.ndarray, index: np.ndarray, _: np.ndarray | None) -> np.ndarray:
         return take_symbols(grouped, index.reshape(-1)).reshape(mean.shape)
 
     if networks.linear is not None and compiled_serves(found.shape, prior.layout):
@@ -216,7 +216,7 @@ def _encode_first(reals: np.ndarray, networks: MapNetworks, groups: list[list[np
     residuals: list[np.ndarray] = []
     indices: list[np.ndarray] = []
 
-    def code(phase: Phase, mean: np.ndarray, index: np.ndarray) -> np.ndarray:
+    def code(phase: Phase, mean: np.ndarray, index: np.ndarray, _: np.ndarray | None) -> np.ndarray:
         residual = np.rint((targets(frames, phase) - mean) * (1.0 / FINE)).astype(np.int32)
         residuals.append(residual.reshape(-1))
         indices.append(index.reshape(-1))

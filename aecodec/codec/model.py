@@ -168,12 +168,13 @@ class Model:
         return linear_predictor(graph, layout)
 
     def predict(self, inputs: Inputs, phase: Phase) -> np.ndarray:
-        """Means and expected magnitudes of a phase, float32 (N, 2, lines, values)."""
-        if self._predictor is None:
+        """What the predictor says of a phase, float32 (N, outputs, lines, values): means, expected magnitudes, perhaps odds."""
+        layout = self.manifest.predictor
+        if self._predictor is None or layout is None:
             raise ModelError(f"the chunk is predicted, but the model {self.id[:12]} has no predictor")
         n, _, lines, values = inputs.planes.shape
         kind = np.array([phase.kind])
-        found = np.empty((n, 2, lines, values), np.float32)
+        found = np.empty((n, layout.outputs, lines, values), np.float32)
         size = max(1, _BATCH_VALUES // (lines * values))
         for start in range(0, n, size):
             part = slice(start, start + size)

@@ -6,10 +6,19 @@ import numpy as np
 
 from aecodec.codec.fine_lattice import FineValues, fine_lattice, fine_values
 from aecodec.codec.finite import FiniteValues
-from aecodec.codec.grouping import put_phases, put_symbols
+from aecodec.codec.grouping import put_phases
 from aecodec.codec.model import Model, Origin
-from aecodec.codec.predicted_mode import CLASSES, CONSTANT, EXCEPTIONS, PER_CHANNEL, lattice_base, restore, union
+from aecodec.codec.predicted_mode import (
+    CLASSES,
+    CONSTANT,
+    EXCEPTIONS,
+    PER_CHANNEL,
+    lattice_base,
+    restore,
+    union,
+)
 from aecodec.codec.sections import encode_classes, encode_exceptions, encode_steps
+from aecodec.codec.zeros import ZerosPut, put_but, skipped_of
 from aecodec.compiled.path import compiled_serves
 from aecodec.compiled.room import Room, room
 from aecodec.compiled.values import all_within
@@ -30,13 +39,14 @@ _FEW = 0.01  # of the constant sites may differ from what they are expected to b
 
 @dataclass(frozen=True)
 class Predicted:
-    """A chunk coded in memory: the residuals by scale index, in coding order, and what else the body holds; and what a decoder will
-    find, where no bound tells that."""
+    """A chunk coded in memory: the residuals by scale index, in coding order, what tells the zeros by their odds, if the layout has
+    them, and what else the body holds; and what a decoder will find, where no bound tells that."""
 
     body: bytes
     base: np.ndarray
     base_axes: int
     groups: list[list[np.ndarray]]
+    told: list[list[np.ndarray]] | None
     tail: bytes
     restored: np.ndarray | None
 
@@ -46,6 +56,8 @@ class Predicted:
         out.append(self.base_axes)
         put_section(out, encode_residual(self.base, _BASE_CELL if thorough else 0, thorough))
         put_section(out, encode_groups(self.groups, thorough))
+        if self.told is not None:
+            put_section(out, encode_groups(self.told, thorough))
         return bytes(out) + self.tail
 
 
@@ -69,12 +81,12 @@ def encode_predicted(
     if sites is not None and not (sites.any() and (np.abs(fine.sites(sites)) > lattice.spacing / 2).mean() < _FEW):
         sites = None
     free = union(classes, sites, array.shape)
-    groups: list[list[np.ndarray]] = [[] for _ in range(INDICES)]
     zero = zero_frames(base, lattice.units, array.shape)
     with room() as mine:
-        coarse, found = _code_phases(fine, free, lattice.spacing, model, groups, 0.0 if bounded else _DEAD_ZONE, zero, mine)
+        coded = _code_phases(fine, free, lattice.spacing, model, 0.0 if bounded else _DEAD_ZONE, zero, mine)
         out = mine.empty(array.shape, array.dtype) if bounded else None
-        restored = restore(found, lattice, array.dtype, base, sites, out)
+        zeros = None if coded.zeros is None else coded.zeros.frames
+        restored = restore(from_frames(coded.found, array.shape), lattice, array.dtype, base, sites, zeros, out)
         exceptions = _exceptions(seen, restored, errors) if bounded else None
 
     stored, per_channel = encode_steps(steps)
@@ -85,8 +97,9 @@ def encode_predicted(
     if exceptions is not None:
         flags |= EXCEPTIONS
         put_section(tail, exceptions)
-    axes, left = _coarse_residual(coarse)
-    return Predicted(bytes([flags]) + stored, left, axes, groups, bytes(tail), None if bounded else restored)
+    axes, left = _coarse_residual(coded.coarse)
+    told = None if coded.zeros is None else coded.zeros.groups
+    return Predicted(bytes([flags]) + stored, left, axes, coded.groups, told, bytes(tail), None if bounded else restored)
 
 
 def _exceptions(seen: FiniteValues, restored: np.ndarray, errors: np.ndarray) -> bytes | None:
@@ -98,20 +111,22 @@ def _exceptions(seen: FiniteValues, restored: np.ndarray, errors: np.ndarray) ->
     return None if sound.all() else encode_exceptions(seen.array, np.flatnonzero(~sound))
 
 
-def _code_phases(
-    fine: FineValues,
-    free: np.ndarray | None,
-    spacing: int,
-    model: Model,
-    groups: list[list[np.ndarray]],
-    dead_zone: float,
-    zero: np.ndarray,
-    room: Room,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Code `fine` but where it is `free`, into `groups` by scale index.
-
-    Returns the base grid in lattice steps, and, in `room`, what a decoder will find in fine units, canonical int32.
+@dataclass(frozen=True)
+class _Coded:
+    """A walk's outcome: the base grid in lattice steps; what a decoder will find, int32 frames of fine units; symbols by scale
+    index; and, where the layout has them, the zeros that were told.
     """
+
+    coarse: np.ndarray
+    found: np.ndarray
+    groups: list[list[np.ndarray]]
+    zeros: ZerosPut | None
+
+
+def _code_phases(
+    fine: FineValues, free: np.ndarray | None, spacing: int, model: Model, dead_zone: float, zero: np.ndarray, room: Room
+) -> _Coded:
+    """Code `fine` but where it is `free`; what is found lies in `room`."""
     layout = model.manifest.predictor
     assert layout is not None
     shape = frames_shape(fine.values.shape)
@@ -119,28 +134,28 @@ def _code_phases(
     grid = base_grid(shape)
     coarse = np.rint(fine.frames(grid) / spacing).astype(np.int32)
     found[grid] = coarse * np.int32(spacing)
+    groups: list[list[np.ndarray]] = [[] for _ in range(INDICES)]
     if model.linear is not None and compiled_serves(shape, layout):
         source = (to_frames(fine.values), fine.base, fine.scales)
         put_phases(groups, found, layout, spacing, model.linear, source, dead_zone, free)
-        return coarse, from_frames(found, fine.values.shape)
+        return _Coded(coarse, found, groups, None)
     reals = to_frames(fine.all())
     inverse = 1.0 / spacing
+    zeros = ZerosPut(reals, free, zero, spacing) if layout.zeros else None
 
-    def code(phase: Phase, mean: np.ndarray, index: np.ndarray) -> np.ndarray:
+    def code(phase: Phase, mean: np.ndarray, index: np.ndarray, known: np.ndarray | None) -> np.ndarray:
         exact = (targets(reals, phase) - mean) * inverse
         if dead_zone:
             exact -= np.clip(exact, -dead_zone, dead_zone)
         residual = np.rint(exact).astype(np.int32)
-        if free is None:
-            put_symbols(groups, residual.reshape(-1), index.reshape(-1))
-        else:
-            skipped = targets(free, phase)
+        skipped = skipped_of(free, known, phase)
+        if skipped is not None:
             residual[skipped] = 0
-            put_symbols(groups, residual[~skipped], index[~skipped])
+        put_but(groups, residual, index, skipped)
         return residual
 
-    run_phases(found, layout, spacing, model.predict, code, zero)
-    return coarse, from_frames(found, fine.values.shape)
+    run_phases(found, layout, spacing, model.predict, code, zero, None if zeros is None else zeros.tell)
+    return _Coded(coarse, found, groups, zeros)
 
 
 def _coarse_residual(coarse: np.ndarray) -> tuple[int, np.ndarray]:

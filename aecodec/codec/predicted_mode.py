@@ -1,7 +1,7 @@
 """The predicted path: residuals of the learned predictor on the error lattice (normative: FORMAT.md, "Mode 7, predicted").
 
-Body: flags byte; lattice steps; axes of the base grid's Lorenzo prediction; base grid; grouped residuals; then the sections
-that the flags name. Here it is decoded; predicted_encoding.py makes it.
+Body: flags byte; lattice steps; axes of the base grid's Lorenzo prediction; base grid; grouped residuals; which values are 0, if
+the model's layout has zeros; then the sections that the flags name. Here it is decoded; predicted_encoding.py makes it.
 """
 
 from collections.abc import Callable
@@ -9,9 +9,10 @@ from collections.abc import Callable
 import numpy as np
 
 from aecodec.codec.fine_lattice import LARGEST_SPACING, FineLattice, fine_lattice
-from aecodec.codec.grouping import take_phases, take_symbols
+from aecodec.codec.grouping import take_phases
 from aecodec.codec.model import Model, Origin
 from aecodec.codec.sections import apply_exceptions, decode_classes, decode_steps, put_back
+from aecodec.codec.zeros import ZerosTaken, skipped_of, take_but
 from aecodec.compiled.path import compiled_serves
 from aecodec.compiled.room import room
 from aecodec.errors import FormatError, ModelError
@@ -19,7 +20,7 @@ from aecodec.lattice import from_lattice, lorenzo_restore
 from aecodec.packing.groups import GroupedSymbols
 from aecodec.packing.residuals import decode_residual
 from aecodec.packing.varint import Cursor
-from aecodec.phases import Phase, base_grid, targets
+from aecodec.phases import Phase, base_grid
 from aecodec.prediction import frames_shape, from_frames, run_phases, to_frames, zero_frames
 
 CLASSES, EXCEPTIONS, PER_CHANNEL, CONSTANT = 2, 4, 16, 32
@@ -67,19 +68,17 @@ def decode_predicted(
 
         section = cursor.section()
         grouped = GroupedSymbols(section, found.size)
+        told = GroupedSymbols(cursor.section(), found.size) if layout.zeros else None
         classes = decode_classes(cursor.section(), shape) if flags & CLASSES else None
         sites = model.constant_sites(shape, origin) if flags & CONSTANT else None
         if flags & CONSTANT and sites is None:
             raise FormatError("chunk leaves out constant sites, but its model names none")
         free = union(classes, sites, shape)
 
-        def code(phase: Phase, mean: np.ndarray, index: np.ndarray) -> np.ndarray:
-            if free is None:
-                residual = take_symbols(grouped, index.reshape(-1)).reshape(mean.shape)
-            else:
-                residual = np.zeros(mean.shape, np.int32)
-                wanted = ~targets(free, phase)
-                residual[wanted] = take_symbols(grouped, index[wanted])
+        zeros = None if told is None else ZerosTaken(told, found.shape, free)
+
+        def code(phase: Phase, mean: np.ndarray, index: np.ndarray, known: np.ndarray | None) -> np.ndarray:
+            residual = take_but(grouped, index, skipped_of(free, known, phase))
             if watch is not None:
                 watch(phase, index, residual)
             return residual
@@ -87,10 +86,13 @@ def decode_predicted(
         if watch is None and model.linear is not None and compiled_serves(frames_shape(shape), layout):
             take_phases(grouped, found, layout, lattice.spacing, model.linear, free)
         else:
-            run_phases(found, layout, lattice.spacing, model.predict, code, zero_frames(base, lattice.units, shape))
+            place = zero_frames(base, lattice.units, shape)
+            run_phases(found, layout, lattice.spacing, model.predict, code, place, None if zeros is None else zeros.tell)
         grouped.end()
         section.end()
-        array = restore(from_frames(found, shape), lattice, dtype, base, sites, out)
+        if told is not None:
+            told.end()
+        array = restore(from_frames(found, shape), lattice, dtype, base, sites, None if zeros is None else zeros.frames, out)
     if classes is not None:
         put_back(array, classes)
     if flags & EXCEPTIONS:
@@ -119,9 +121,15 @@ def restore(
     dtype: np.dtype,
     base: np.ndarray,
     constant: np.ndarray | None,
+    zeros: np.ndarray | None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Values of fine units `found` (canonical, written to), in `out` if given; those of `constant` sites are the base."""
+    """Values of fine units `found` (canonical, written to), in `out` if given; those of `constant` sites are the base, and those
+    that `zeros` names, in frames, are 0.
+    """
     if constant is not None:
         found[:, constant] = 0
-    return from_lattice(found, lattice.units, dtype, np.broadcast_to(base, found.shape), out)
+    array = from_lattice(found, lattice.units, dtype, np.broadcast_to(base, found.shape), out)
+    if zeros is not None:
+        array[from_frames(zeros, array.shape)] = 0
+    return array

@@ -186,8 +186,8 @@ def size_predictor(graph: bytes, layout: PhaseLayout, limits: Limits = DEFAULT_L
     sized = SizedGraph(graph, limits, _PREDICTOR_SHARE)
     space = (_NOMINAL, _NOMINAL)
     sizes = sized.sizes((1, layout.inputs, *space), (1,))
-    if sizes.output != (1, 2, *space):
-        raise ModelError(f"the model's predictor makes {sizes.output} of planes of {space}, not two for each value")
+    if sizes.output != (1, layout.outputs, *space):
+        raise ModelError(f"the model's predictor makes {sizes.output} of planes of {space}, not {layout.outputs} for each value")
     _check_operations("predictor", sizes, math.prod(space), limits)
     return sized
 

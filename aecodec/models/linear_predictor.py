@@ -31,6 +31,8 @@ def linear_predictor(graph: bytes, layout: PhaseLayout) -> LinearPredictor | Non
 
     Nothing is taken for granted: a graph is written from the weights that were found, and has to be the same.
     """
+    if layout.zeros:
+        return None
     model = parse_graph(graph)
     tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     weights = _whole(tensors, layout)

@@ -218,11 +218,13 @@ def _layout(record: Any) -> PhaseLayout | None:
         raise ValueError(f"predictor has unknown keys {', '.join(sorted(unknown))[:80]}; upgrade aecodec to use the model")
     sources = tuple(_text(name) for name in record["sources"])
     reach, channel_reach, classes = (_whole(record[key]) for key in ("reach", "channel_reach", "classes"))
-    return PhaseLayout(reach, channel_reach, classes, sources, _flag(record["offsets"]), _whole(record.get("spacing", 0)))
+    more = _whole(record.get("spacing", 0)), _flag(record.get("zeros", False))
+    return PhaseLayout(reach, channel_reach, classes, sources, _flag(record["offsets"]), *more)
 
 
 def _layout_json(layout: PhaseLayout) -> dict[str, Any]:
-    known = {name: value for name, value in layout.__dict__.items() if name != "spacing" or value}  # absent from ids of before
+    # Newer keys are absent where they say nothing, as from ids of before.
+    known = {name: value for name, value in layout.__dict__.items() if name not in ("spacing", "zeros") or value}
     return {**known, "sources": list(layout.sources)}
 
 

@@ -1,7 +1,8 @@
 """The residual predictor as an ONNX graph: what a value is expected to be, and how far off that may be, in exact integers.
 
     planes (N, P, lines, values) float32, kind (1,) int64
-        -> prediction (N, 2, lines, values) float32: mean to be added to the midpoint, and magnitude expected, in 64ths
+        -> prediction (N, 2 or 3, lines, values) float32: mean to be added to the midpoint, magnitude expected, in 64ths, and, where
+           the layout has zeros, the index of the odds that the value is 0
 
 The interface serves any predictor that keeps to whole numbers, a network's as well as the one here, whose weights are
 fitted by least squares: a 3 x 3 convolution of the planes for the mean, and one of their magnitudes for the scale. `kind`
@@ -110,7 +111,7 @@ def finished_graph(layout: PhaseLayout, nodes: list[onnx.NodeProto], constants: 
         helper.make_tensor_value_info("planes", TensorProto.FLOAT, ["n", layout.inputs, "lines", "values"]),
         helper.make_tensor_value_info("kind", TensorProto.INT64, [1]),
     ]
-    output = helper.make_tensor_value_info("prediction", TensorProto.FLOAT, ["n", 2, "lines", "values"])
+    output = helper.make_tensor_value_info("prediction", TensorProto.FLOAT, ["n", layout.outputs, "lines", "values"])
     graph = helper.make_graph(nodes, "predictor", inputs, [output], constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
     onnx.checker.check_model(model)

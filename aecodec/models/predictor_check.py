@@ -18,7 +18,7 @@ def check_predictor(graph: bytes, layout: PhaseLayout) -> None:
     if list(inputs) != ["planes", "kind"] or len(model.graph.output) != 1:
         raise ModelError(f"a predictor has the inputs planes, kind and one output; found {list(inputs)}")
     _check_maps(inputs["planes"], layout.inputs)
-    _check_maps(model.graph.output[0], 2)
+    _check_maps(model.graph.output[0], layout.outputs)
     kind = inputs["kind"].type.tensor_type
     if kind.elem_type != TensorProto.INT64 or [d.dim_value for d in kind.shape.dim] != [1]:
         raise ModelError("the predictor's input 'kind' must be one int64")

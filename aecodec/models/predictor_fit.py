@@ -68,7 +68,7 @@ class PredictorFitter:
             )
             return self._predict(inputs, phase.kind)
 
-        def code(phase: Phase, mean: np.ndarray, index: np.ndarray) -> np.ndarray:
+        def code(phase: Phase, mean: np.ndarray, index: np.ndarray, _: np.ndarray | None) -> np.ndarray:
             residual = np.rint((targets(reals, phase) - mean) / spacing).astype(np.int32)
             if mask is None:
                 coded.append((residual.reshape(-1), index.reshape(-1)))

@@ -2,7 +2,8 @@
 
     planes ──> linear predictor ──> mean, magnitude m ─────────────────────────────────────────> + ──> mean
        │                                       │ 2**-j, j = round(log2((m/64 + 1/4) D))          │ d * 2**j
-       └────────> scaled, rounded, clipped <───┴──> first 3x3, ramp ──> more of these ──> 1x1 ───┴──> 2**(log2 m + d') ──> magnitude
+       └────────> scaled, rounded, clipped <───┴──> first 3x3, ramp ──> more of these ──> 1x1 ───┼──> 2**(log2 m + d') ──> magnitude
+                                                                                                 └──> odds of a zero, if told
 
 What the layers see is free of the values' scale, so phases and bounds share them; each kind has biases of its own. Logarithms
 and powers are tables. All tensors are whole multiples of powers of two, and every sum stays under 24 bits.
@@ -26,13 +27,14 @@ from aecodec.models.predictor import (
     shape_of,
 )
 from aecodec.models.predictor_check import check_predictor
-from aecodec.phases import INPUT_LIMIT, LARGEST_MAGNITUDE, MAGNITUDE_UNIT, ZERO, PhaseLayout
+from aecodec.phases import INPUT_LIMIT, LARGEST_MAGNITUDE, MAGNITUDE_UNIT, ODDS, ZERO, PhaseLayout
 
 FEATURE_BITS, FEATURE_LIMIT = 4, 128  # what the first layer sees: multiples of 2**-4, of magnitude up to 8
 HIDDEN_BITS, HIDDEN_LIMIT = 3, 255  # what other layers see
 STEP_BITS, STEP_LIMIT = 5, 256  # the correction of the mean, in units of 2**j
 OCTAVE = 16  # steps of the scale's correction to an octave
 FINE_BITS = 6  # fraction of the linear mean that is kept
+ODDS_BITS = 1  # fraction of the logarithm of the odds that a value is 0
 _OCTAVES = 14  # from the least magnitude, 1, to the largest
 
 
@@ -47,7 +49,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class PredictorNetwork:
-    """All of a network: the linear predictor, hidden layers (all but the first are residual), the two outputs, 1x1.
+    """All of a network: the linear predictor, hidden layers (all but the first are residual), the outputs, 1x1.
 
     `spacing`: fine units (16 of floats) to a lattice step that the linear predictor was fitted for.
     """
@@ -57,6 +59,7 @@ class PredictorNetwork:
     hidden: tuple[Layer, ...]
     mean: Layer
     scale: Layer
+    odds: Layer | None = None
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ def network_graph(layout: PhaseLayout, network: PredictorNetwork) -> bytes:
         numpy_helper.from_array(tables.place, "place"),
         numpy_helper.from_array(tables.magnitude, "magnitude_table"),
     ]
-    constants += [scalar(name, value) for name, value in _SCALARS.items()]
+    constants += [scalar(name, value) for name, value in _SCALARS.items() if network.odds or not name.startswith("odds")]
     made = _Nodes(nodes, constants)
     made.add("Cast", ["magnitude"], "entry", to=TensorProto.INT32)
     _features(made, layout, network.spacing)
@@ -146,6 +149,8 @@ _SCALARS = {
     "place_unit": 0.5,
     "place_middle": -float(8 * OCTAVE) / 2,
     "place_most": float(_OCTAVES * OCTAVE),
+    "odds_even": float(ODDS // 2),
+    "odds_most": float(ODDS - 1),
 }
 
 
@@ -223,4 +228,10 @@ def _outputs(made: _Nodes, seen: str, network: PredictorNetwork) -> None:
     made.add("Clip", ["place_corrected", "least", "place_most"], "place_near")
     made.add("Cast", ["place_near"], "place_entry", to=TensorProto.INT32)
     made.add("Gather", ["magnitude_table", "place_entry"], "expected", axis=0)
-    made.add("Concat", ["mean", "expected"], "prediction", axis=1)
+    if network.odds is None:
+        made.add("Concat", ["mean", "expected"], "prediction", axis=1)
+        return
+    made.conv(seen, network.odds, "odds", ODDS_BITS - HIDDEN_BITS - network.odds.bits)
+    made.add("Add", ["odds", "odds_even"], "odds_index")
+    made.add("Clip", ["odds_index", "least", "odds_most"], "odds_near")
+    made.add("Concat", ["mean", "expected", "odds_near"], "prediction", axis=1)

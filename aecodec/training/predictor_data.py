@@ -15,6 +15,7 @@ from torch import Tensor
 from aecodec.canonical import fill_missing
 from aecodec.codec.fine_lattice import FINE
 from aecodec.codec.model import Model
+from aecodec.codec.zeros import at_zero, surprises
 from aecodec.errors import ModelError
 from aecodec.packing.estimate import grouped_bits
 from aecodec.phase_inputs import Inputs
@@ -28,7 +29,8 @@ _SIDE = 48  # lines and values of it; of crops, rows and columns that steps make
 _GROUPS = 4
 _FAINT = 0.05  # bits that a value weighs at least, when phases are drawn
 
-Group = tuple[Tensor, ...]  # kind (), features, fine, magnitude, target, unit, kept: what PredictorModule.correct and a loss need
+# kind (), features, fine, magnitude, target, unit, kept, zeros: what PredictorModule.correct and a loss need
+Group = tuple[Tensor, ...]
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,8 @@ class PhaseSample:
     """One phase of a coded crop: what the network sees of it, and what it should have said.
 
     `features` int16 (N, F, lines, values); `fine` float32, `magnitude` int16: of the linear predictor; `target` float32: the
-    values, from the midpoint; `unit` float32 (N, 1, 1): a lattice step; all in input units. `kept`: what is coded. `bits`: about
-    what it takes.
+    values, from the midpoint; `unit` float32 (N, 1, 1): a lattice step; all in input units. `kept`: what is coded. `zeros`: what is
+    told to be 0 first. `bits`: about what it takes.
     """
 
     kind: int
@@ -107,6 +109,7 @@ class PhaseSample:
     target: np.ndarray
     unit: np.ndarray
     kept: np.ndarray
+    zeros: np.ndarray
     bits: float
 
     def group(self, rng: np.random.Generator) -> Group:
@@ -121,7 +124,7 @@ class PhaseSample:
 
         unit = torch.from_numpy(self.unit[chosen])
         cut = [part(array) for array in (self.features, self.fine, self.magnitude, self.target)]
-        return (torch.tensor(self.kind), *cut, unit, part(self.kept))
+        return (torch.tensor(self.kind), *cut, unit, part(self.kept), part(self.zeros))
 
 
 class FineUnits:
@@ -158,6 +161,18 @@ class FineUnits:
         return Cut(to_frames(reals), places, None if mask is None else to_frames(mask), spacing)
 
 
+Pairs = list[tuple[np.ndarray, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class CodedCrop:
+    """Of each phase (residuals, scale indices), (what tells zeros, indices of their odds), and what to learn from, if asked for."""
+
+    residuals: Pairs
+    told: Pairs
+    samples: list[PhaseSample]
+
+
 class Coder:
     """Codes crops as `encode_predicted` does, by the network as it is."""
 
@@ -166,46 +181,63 @@ class Coder:
 
     def bits(self, crops: Sequence[Crop]) -> float:
         """Estimated bits per value at the bound asked for."""
-        pairs, count = [], 0
-        for crop in crops:
-            found, _ = self.code(crop, 1.0, learn=False)
-            pairs += found
-            count += crop.values.size
-        residual, index = (np.concatenate([pair[i] for pair in pairs] or [np.zeros(0, np.int32)]) for i in (0, 1))
-        return grouped_bits(index.astype(np.uint8), residual) / max(1, count)
+        coded = [self.code(crop, 1.0, learn=False) for crop in crops]
+        total = _bits([pair for each in coded for pair in each.residuals]) + _bits([pair for each in coded for pair in each.told])
+        return total / max(1, sum(crop.values.size for crop in crops))
 
-    def code(self, crop: Crop, factor: float, learn: bool) -> tuple[list[tuple[np.ndarray, np.ndarray]], list[PhaseSample]]:
-        """(residuals, scale indices) of each phase, and, to learn from, its samples, at `factor` times the errors."""
+    def code(self, crop: Crop, factor: float, learn: bool) -> CodedCrop:
+        """A crop as it would be coded at `factor` times the errors, with samples to `learn` from if asked for."""
         cut = self.lattice.cut(crop, factor)
         reals, mask, spacing = cut.reals, cut.mask, cut.spacing
-        pairs: list[tuple[np.ndarray, np.ndarray]] = []
-        samples: list[PhaseSample] = []
+        coded = CodedCrop([], [], [])
         pending: list[tuple[Inputs, Seen]] = []
+
+        def kept_of(phase: Phase, shape: tuple[int, ...]) -> np.ndarray:
+            return np.ones(shape, bool) if mask is None else ~targets(mask, phase)
 
         def predict(inputs: Inputs, phase: Phase) -> np.ndarray:
             seen = self.module.look(torch.from_numpy(inputs.planes).to(self.module.place.device), phase.kind)
             pending[:] = [(inputs, seen)]
             return self.module.say(seen, phase.kind)
 
-        def code(phase: Phase, mean: np.ndarray, index: np.ndarray) -> np.ndarray:
+        def tell(phase: Phase, odds: np.ndarray) -> np.ndarray:
+            kept = kept_of(phase, odds.shape)
+            zeros = kept & at_zero(targets(reals, phase), targets(np.broadcast_to(cut.zero, reals.shape), phase), spacing)
+            coded.told.append((surprises(zeros, odds)[kept], odds[kept]))
+            return zeros
+
+        def code(phase: Phase, mean: np.ndarray, index: np.ndarray, zeros: np.ndarray | None) -> np.ndarray:
             exact = targets(reals, phase)
             residual = np.rint((exact - mean) / spacing).astype(np.int32)
-            kept = np.ones(residual.shape, bool) if mask is None else ~targets(mask, phase)
+            kept = kept_of(phase, residual.shape)
             residual[~kept] = 0
-            pairs.append((residual[kept], index[kept]))
+            told = np.zeros(residual.shape, bool) if zeros is None else zeros
+            coded.residuals.append((residual[kept & ~told], index[kept & ~told]))
             if learn and kept.any():
-                samples.append(_sample(phase.kind, pending[0], exact, kept, residual, spacing))
+                coded.samples.append(_sample(phase.kind, pending[0], exact, kept, told, residual, spacing))
             return residual
 
         values = np.zeros(reals.shape, np.int32)
         grid = base_grid(reals.shape)
         values[grid] = np.rint(reals[grid] / spacing) * spacing
-        run_phases(values, self.module.layout, spacing, predict, code, cut.zero)
-        return pairs, samples
+        run_phases(values, self.module.layout, spacing, predict, code, cut.zero, tell)
+        return coded
+
+
+def _bits(pairs: Pairs) -> float:
+    """Estimated bits of symbols given their indices."""
+    symbols, index = (np.concatenate([pair[i] for pair in pairs] or [np.zeros(0, np.int32)]) for i in (0, 1))
+    return grouped_bits(index.astype(np.uint8), symbols) if symbols.size else 0.0
 
 
 def _sample(
-    kind: int, pending: tuple[Inputs, Seen], exact: np.ndarray, kept: np.ndarray, residual: np.ndarray, spacing: int
+    kind: int,
+    pending: tuple[Inputs, Seen],
+    exact: np.ndarray,
+    kept: np.ndarray,
+    zeros: np.ndarray,
+    residual: np.ndarray,
+    spacing: int,
 ) -> PhaseSample:
     inputs, seen = pending
     down = np.ldexp(1.0, -inputs.shift)
@@ -218,6 +250,7 @@ def _sample(
         target.astype(np.float32),
         (spacing * down).astype(np.float32),
         kept.reshape(target.shape),
+        zeros.reshape(target.shape),
         float(np.log2(1.0 + 2.0 * np.abs(residual[kept])).sum() + _FAINT * kept.sum()),
     )
 

@@ -20,6 +20,7 @@ from aecodec.models.predictor_network import (
     HIDDEN_BITS,
     HIDDEN_LIMIT,
     OCTAVE,
+    ODDS_BITS,
     STEP_BITS,
     STEP_LIMIT,
     Layer,
@@ -29,7 +30,7 @@ from aecodec.models.predictor_network import (
     zero_plane,
     zero_units,
 )
-from aecodec.phases import INPUT_LIMIT, LARGEST_MAGNITUDE, PhaseLayout
+from aecodec.phases import INPUT_LIMIT, LARGEST_MAGNITUDE, ODDS, PhaseLayout
 from aecodec.training.layers import round_through
 
 _LARGEST_SUM = 0.98 * (1 << 24)
@@ -113,6 +114,17 @@ class Seen:
     magnitude: Tensor
 
 
+@dataclass(frozen=True)
+class Said:
+    """`mean` in input units, `place`: log2 of the magnitude in steps of 1/OCTAVE, and `odds`: the natural logarithm of those that a
+    value is 0, or None; all (N, lines, values), not yet rounded.
+    """
+
+    mean: Tensor
+    place: Tensor
+    odds: Tensor | None
+
+
 class PredictorModule(nn.Module):
     """Corrections to the linear predictor `linear`, which was fitted at `spacing` fine units to a lattice step."""
 
@@ -147,7 +159,8 @@ class PredictorModule(nn.Module):
         self.hidden = nn.ModuleList(layers)
         self.to_mean = KindConv(shape.width, 1, (1, 1), kinds, HIDDEN_BITS, HIDDEN_LIMIT)
         self.to_scale = KindConv(shape.width, 1, (1, 1), kinds, HIDDEN_BITS, HIDDEN_LIMIT)
-        for last in (self.to_mean, self.to_scale):
+        self.to_odds = KindConv(shape.width, 1, (1, 1), kinds, HIDDEN_BITS, HIDDEN_LIMIT) if layout.zeros else None
+        for last in (self.to_mean, self.to_scale, *([self.to_odds] if self.to_odds else [])):
             nn.init.zeros_(last.weight)
 
     @property
@@ -177,8 +190,8 @@ class PredictorModule(nn.Module):
         fine = (total * 2.0 ** (FINE_BITS - MEAN_BITS)).round() * 2.0**-FINE_BITS
         return Seen(features, fine, magnitude)
 
-    def correct(self, seen: Seen, kind: int) -> tuple[Tensor, Tensor]:
-        """Mean in input units, and log2 of the magnitude in steps of 1/OCTAVE, both (N, lines, values), not yet rounded."""
+    def correct(self, seen: Seen, kind: int) -> Said:
+        """What the layers make of it."""
         frozen, x = self.frozen, seen.features
         for i, layer in enumerate(self.hidden):
             made = layer(x, kind) * 2.0**HIDDEN_BITS
@@ -189,16 +202,24 @@ class PredictorModule(nn.Module):
         if frozen:
             step, octaves = round_through(step), round_through(octaves)
         mean = seen.fine + step.clamp(-STEP_LIMIT, STEP_LIMIT) * self.grow[entry]
-        return mean[:, 0], (self.place[entry] + octaves)[:, 0]
+        odds = None
+        if self.to_odds is not None:
+            odds = self.to_odds(x, kind)[:, 0]
+            odds = round_through(odds * 2.0**ODDS_BITS) * 2.0**-ODDS_BITS if frozen else odds
+        return Said(mean[:, 0], (self.place[entry] + octaves)[:, 0], odds)
 
     @torch.no_grad()
     def say(self, seen: Seen, kind: int) -> np.ndarray:
-        """What the graph says, or before freezing nearly so: float32 (N, 2, lines, values)."""
-        mean, place = self.correct(seen, kind)
-        entry = place.round().clamp(0, len(self.magnitudes) - 1).long()
-        return torch.stack([mean.round(), self.magnitudes[entry]], 1).cpu().numpy()
+        """What the graph says, or before freezing nearly so: float32 (N, outputs, lines, values)."""
+        said = self.correct(seen, kind)
+        entry = said.place.round().clamp(0, len(self.magnitudes) - 1).long()
+        planes = [said.mean.round(), self.magnitudes[entry]]
+        if said.odds is not None:
+            planes.append(((said.odds * 2.0**ODDS_BITS).round() + ODDS // 2).clamp(0, ODDS - 1))
+        return torch.stack(planes, 1).cpu().numpy()
 
     def network(self) -> PredictorNetwork:
         """Whole numbers for the graph; frozen only."""
         hidden = tuple(layer.layer() for layer in self.hidden if isinstance(layer, KindConv))
-        return PredictorNetwork(self.linear, self.spacing, hidden, self.to_mean.layer(), self.to_scale.layer())
+        odds = None if self.to_odds is None else self.to_odds.layer()
+        return PredictorNetwork(self.linear, self.spacing, hidden, self.to_mean.layer(), self.to_scale.layer(), odds)

@@ -5,6 +5,7 @@ corrects its mean and scale. Residuals are taken for logistic, integrated over a
 "PixelCNN++", 2017.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,8 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from aecodec.codec.model import Model
+from aecodec.codec.zeros import at_zero
 from aecodec.errors import ModelError
 from aecodec.models.bundle import Bundle
 from aecodec.models.predictor import PredictorWeights, whole_weights
@@ -27,8 +30,10 @@ FIELD_SHAPE = NetworkShape(16, ((3, 3), (3, 3), (3, 3)))
 SERIES_SHAPE = NetworkShape(16, ((1, 7), (1, 7), (1, 7)))
 _LOGISTIC = 0.72  # scale of the logistic law for each unit of mean magnitude: 1 / (2 ln 2)
 _LEAST = 1e-3
+_LN2 = math.log(2.0)
 _FIT_ROWS, _FIT_CROPS = 50000, 16
 _HELD_VALUES = 1 << 18
+_ZEROS = 0.02  # of the values, at least, for zeros to be told first
 
 
 @dataclass(frozen=True)
@@ -51,11 +56,14 @@ class CodeLength(nn.Module):
     def forward(self, batch: list[Group]) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean code length of what is coded."""
         total = count = self.predictor.place.new_zeros(())
-        for kind, features, fine, magnitude, target, unit, kept in batch:
-            mean, place = self.predictor.correct(Seen(features, fine, magnitude), int(kind))
-            magnitude_said = torch.exp2(place.clamp(-OCTAVE, 15 * OCTAVE) / OCTAVE) / MAGNITUDE_UNIT
+        for kind, features, fine, magnitude, target, unit, kept, zeros in batch:
+            said = self.predictor.correct(Seen(features, fine, magnitude), int(kind))
+            magnitude_said = torch.exp2(said.place.clamp(-OCTAVE, 15 * OCTAVE) / OCTAVE) / MAGNITUDE_UNIT
             scale = _LOGISTIC * magnitude_said * self.predictor.spacing / unit + _LEAST
-            total = total + (code_length((target - mean) / unit, scale) * kept).sum()
+            bits = code_length((target - said.mean) / unit, scale)
+            if said.odds is not None:
+                bits = with_zeros(bits, said.odds, zeros)
+            total = total + (bits * kept).sum()
             count = count + kept.sum()
         bits = total / count.clamp(min=1.0)
         return bits, {"bits": bits.detach()}
@@ -67,6 +75,11 @@ def code_length(residual: Tensor, scale: Tensor) -> Tensor:
     mass = torch.sigmoid((0.5 - size) / scale) - torch.sigmoid((-0.5 - size) / scale)
     # Where the mass underflows, far out, a slope leads back.
     return -torch.log2(mass.clamp(min=1e-6)) + 0.01 * (size - 40.0 * scale).clamp(min=0.0) / scale
+
+
+def with_zeros(bits: Tensor, odds: Tensor, zeros: Tensor) -> Tensor:
+    """Bits of telling whether values are 0 by the logarithm of their odds, and `bits` of those that are not."""
+    return torch.where(zeros > 0, functional.softplus(-odds) / _LN2, functional.softplus(odds) / _LN2 + bits)
 
 
 class NetworkObjective:
@@ -101,7 +114,7 @@ class NetworkObjective:
     def _make(self, rng: np.random.Generator) -> list[PhaseSample]:
         low, high = np.log(self.settings.bounds)
         factor = float(np.exp(rng.uniform(low, high)))
-        return self.coder.code(self.source.draw(rng), factor, learn=True)[1]
+        return self.coder.code(self.source.draw(rng), factor, learn=True).samples
 
     def batch(self, rng: np.random.Generator) -> Any:
         """Groups of values of a few phases."""
@@ -155,8 +168,9 @@ class PredictorObjective(NetworkObjective):
         crops = [crop for array in held for crop in held_crops(array)]
         series = all(array.shape[2] == 1 for array in source.arrays)
         shape = settings.shape or (SERIES_SHAPE if series else FIELD_SHAPE)
-        lattice, layout = FineUnits(model, errors), network_layout(base)
+        lattice = FineUnits(model, errors)
         spacing = lattice.spacing(source.arrays[0].dtype)
+        layout = network_layout(base, zero_share(lattice, source, np.random.default_rng(seed)) >= _ZEROS)
         tried = self._linear(base, layout, lattice, spacing, source, np.random.default_rng(seed))
         super().__init__(lattice, source, crops, layout, spacing, tried, shape, settings)
 
@@ -184,10 +198,21 @@ class PredictorObjective(NetworkObjective):
         return with_predictor(self.model.bundle, self.layout, self.graph(), "linear + predictor network", about)
 
 
-def network_layout(base: PhaseLayout) -> PhaseLayout:
-    """The layout of a network beside a fitted predictor: the same walk, with all that can be seen."""
+def network_layout(base: PhaseLayout, zeros: bool = False) -> PhaseLayout:
+    """The layout of a network beside a fitted predictor: the same walk, with all that can be seen, and perhaps zeros told first."""
     sources = base.sources if ZERO in base.sources else (*base.sources, ZERO)
-    return replace(base, sources=sources, offsets=True)
+    return replace(base, sources=sources, offsets=True, zeros=zeros)
+
+
+def zero_share(lattice: FineUnits, source: Source, rng: np.random.Generator) -> float:
+    """How many of the values that are coded would be told to be 0, by a few crops."""
+    told = coded = 0
+    for _ in range(_FIT_CROPS):
+        cut = lattice.cut(source.draw(rng), 1.0)
+        kept = np.ones(cut.reals.shape, bool) if cut.mask is None else ~cut.mask
+        told += int(np.count_nonzero(at_zero(cut.reals, cut.zero, cut.spacing) & kept))
+        coded += int(np.count_nonzero(kept))
+    return told / max(1, coded)
 
 
 def held_crops(array: np.ndarray) -> list[Crop]:

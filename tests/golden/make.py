@@ -166,6 +166,14 @@ RECIPES: dict[str, dict] = {
         "predictor": {"reach": 2, "sources": ["before", "zero"]},
         "compress": {"axes": "tyx", "max_error": 0.5},
     },
+    "predicted-zeros": {
+        "kind": "dry",
+        "shape": [5, 14, 18],
+        "dtype": "<f4",
+        "fit": {"axes": "tyx", "max_error": 0.5, "tile": [1, 1, 8, 8], "reference": False},
+        "predictor": {"reach": 2, "sources": ["before", "zero"], "zeros": True},
+        "compress": {"axes": "tyx", "max_error": 0.5},
+    },
     "float16": {"kind": "smooth", "shape": [3, 12, 14], "dtype": "<f2", "compress": {"axes": "tyx"}},
     "float16-lattice": {"kind": "smooth", "shape": [3, 12, 14], "dtype": ">f2", "compress": {"axes": "tyx", "max_error": 0.5}},
     "complex-lossless": {"kind": "smooth", "shape": [3, 12, 14], "dtype": "<c16", "compress": {"axes": "tyx"}},
@@ -288,9 +296,11 @@ def array_of(kind: str, shape: tuple[int, ...], dtype: str) -> np.ndarray:
     if kind == "affines":
         whole = np.rint(smooth(values.reshape(shape)) * 8)
         values = whole * np.array([0.0018310826276035, 0.0571]).reshape(-1, 1, 1) + np.array([281.123, -7.7]).reshape(-1, 1, 1)
-    if kind in ("drifts", "coast", "later-coast"):
+    if kind in ("drifts", "dry", "coast", "later-coast"):
         values = drifting(random, shape)
-        if kind != "drifts":
+        if kind == "dry":
+            values = np.where(values > 2, values + 10, 0)
+        if kind in ("coast", "later-coast"):
             values[:, 5:, 8:] = drifting(random, shape)[0, 5:, 8:]
         if kind == "later-coast":
             values[2:4, 2, 3:6], values[5, 9, 12] = np.nan, 100.0
