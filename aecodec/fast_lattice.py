@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aecodec.compiled.residual import zigzagged_residual
+from aecodec.compiled.room import Room
 from aecodec.lattice import from_lattice, lattice_steps, put_values, single_below
 from aecodec.lorenzo import Shape, as_planes, differences, lorenzo_restore, plane_blocks, restored_blocks
 
@@ -71,8 +72,10 @@ def _single_serves(errors: np.ndarray, peaks: np.ndarray) -> bool:
     return bool((inside & (loss < errors * _LARGEST_LOSS)).all())
 
 
-def predicted_residual(values: np.ndarray, lattice: SafeLattice, mask: int, zigzagged: bool = False) -> np.ndarray:
-    """Residual of canonical `values` (finite, contiguous) on the lattice under the Lorenzo predictor `mask`, 1-D.
+def predicted_residual(
+    values: np.ndarray, lattice: SafeLattice, mask: int, zigzagged: bool = False, room: Room | None = None
+) -> np.ndarray:
+    """Residual of canonical `values` (finite, contiguous) on the lattice under the Lorenzo predictor `mask`, 1-D, in `room`.
 
     `mask` is one that `as_planes` knows. With `zigzagged` the residual is unsigned, as streams hold it.
     """
@@ -81,12 +84,12 @@ def predicted_residual(values: np.ndarray, lattice: SafeLattice, mask: int, zigz
     planes, along_rows, along_columns = view
     source = values.reshape(planes)
     steps = _plane_steps(lattice.steps, values.shape, planes)
+    residual = np.empty(planes, lattice.residual) if room is None else room.empty(planes, lattice.residual)
+    unsigned = residual.view(f"u{residual.itemsize}")
     if zigzagged and values.dtype == lattice.working:
         inverses = (1.0 / steps).astype(lattice.working)
-        found = zigzagged_residual(source, inverses, along_rows, along_columns, lattice.residual)
-        if found is not None:
-            return found.reshape(-1)
-    residual = np.empty(planes, lattice.residual)
+        if zigzagged_residual(source, inverses, along_rows, along_columns, unsigned):
+            return unsigned.reshape(-1)
     shift = 8 * residual.itemsize - 1
     for group, band, inside in plane_blocks(planes):
         first = band.start - (1 if inside and along_rows else 0)
@@ -97,8 +100,7 @@ def predicted_residual(values: np.ndarray, lattice: SafeLattice, mask: int, zigz
             np.bitwise_xor(left + left, left >> shift, out=residual[group, band])
         else:
             residual[group, band] = left
-    flat = residual.reshape(-1)
-    return flat.view(f"u{flat.itemsize}") if zigzagged else flat
+    return (unsigned if zigzagged else residual).reshape(-1)
 
 
 def _indices(part: np.ndarray, steps: np.ndarray, lattice: SafeLattice) -> np.ndarray:

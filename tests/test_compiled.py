@@ -12,7 +12,7 @@ from aecodec.codec.predicted_encoding import _code_phases
 from aecodec.compiled import path
 from aecodec.compiled.kernels import kernels
 from aecodec.compiled.room import Room, room
-from aecodec.compiled.walk import serves, steps
+from aecodec.compiled.walk import serves, walk
 from aecodec.models.linear_predictor import linear_predictor
 from aecodec.models.predictor import PredictorWeights, predictor_graph
 from aecodec.phase_inputs import Inputs
@@ -85,8 +85,9 @@ def test_values_and_symbols_are_the_graphs(layout, fine, seed, spacing, masked, 
     free = np.random.default_rng(seed).random(frames_shape(fine.shape)) < 0.3 if masked else None
     found = []
     for compiled in (False, True):
-        model, groups = Predictor(graph, layout, compiled), [[] for _ in range(48)]
-        coarse, values = _code_phases(as_they_are(fine), free, spacing, model, groups, dead_zone, None, Room())
+        model = Predictor(graph, layout, compiled)
+        coded = _code_phases(as_they_are(fine), free, spacing, model, dead_zone, None, Room())
+        coarse, values, groups = coded.coarse, coded.found, coded.groups
         found.append((coarse, values, [np.concatenate(parts) if parts else np.zeros(0, np.int32) for parts in groups]))
     (coarse, values, groups), (own_coarse, own_values, own_groups) = found
     assert (coarse == own_coarse).all()
@@ -193,57 +194,57 @@ def test_layouts_with_the_place_of_zero_are_left_to_the_graph():
 
 
 def arguments() -> list:
-    """Of a sound call of `decode_phase`."""
+    """Of a sound call of `decode_phases`, those of one phase first."""
     layout = PhaseLayout(1, 0, 1, ("channel-1",), False)
     linear = linear_predictor(predictor_graph(layout, weights_of(layout, 1)), layout)
     assert linear is not None
     with room() as mine:
-        *_, step = steps(np.zeros((1, 1, 2, 4, 4), np.int32), layout, linear, 16, mine)
+        (phases,) = walk(np.zeros((1, 1, 2, 4, 4), np.int32), layout, linear, 16, np.zeros(0, bool), mine)
     places = np.zeros(48, np.int64)
-    return [*step.arguments(np.zeros(0, bool)), np.zeros(100, np.int32), places, np.full(48, 100), 4]
+    return [*phases[-1], np.zeros(100, np.int32), places, np.full(48, 100), 4]
+
+
+def decoded(given: list) -> bool:
+    assert kernels is not None
+    return kernels.decode_phases([tuple(given[:12])], *given[12:])
 
 
 def test_a_sound_call_is_taken():
-    assert kernels is not None
-    assert kernels.decode_phase(*arguments()) is True
+    assert decoded(arguments()) is True
 
 
 @pytest.mark.parametrize("number", range(15))
 def test_buffers_of_other_sizes_are_refused(number):
-    assert kernels is not None
     given = arguments()
     given[number] = np.zeros(given[number].size + 1, given[number].dtype)
     if number == 12:  # more symbols than are used do no harm
-        assert kernels.decode_phase(*given) is True
+        assert decoded(given) is True
         return
     with pytest.raises(ValueError, match=r"^compiled phases: "):
-        kernels.decode_phase(*given)
+        decoded(given)
 
 
 @pytest.mark.parametrize("number", range(14))
 @pytest.mark.parametrize("value", [-100, 1 << 40])
 def test_geometries_out_of_range_are_refused(number, value):
-    assert kernels is not None
     given = arguments()
     given[6] = given[6].copy()
     given[6][number] = value
     with pytest.raises(ValueError, match=r"^compiled phases: "):
-        kernels.decode_phase(*given)
+        decoded(given)
 
 
 @pytest.mark.parametrize("place", [-2, 2, 1 << 40])
 def test_places_beyond_the_planes_are_refused(place):
-    assert kernels is not None
     given = arguments()
     given[5] = given[5].copy()
     given[5][0, 1] = place
     with pytest.raises(ValueError, match="a place beyond the planes"):
-        kernels.decode_phase(*given)
+        decoded(given)
 
 
 def test_groups_beyond_the_symbols_are_refused():
-    assert kernels is not None
     given = arguments()
     given[14] = np.full(48, 101)
     with pytest.raises(ValueError, match="groups beyond the symbols"):
-        kernels.decode_phase(*given)
+        decoded(given)

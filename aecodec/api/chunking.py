@@ -19,8 +19,14 @@ def check_writable(spec: ArraySpec, limits: Limits) -> None:
     limits.check("channels", spec.channels, f"axes={spec.axes.letters!r} make {spec.channels} channels of {shape}", remedy)
 
 
-def chunk_length(spec: ArraySpec, model: Model | None, level: int, limits: Limits = DEFAULT_LIMITS) -> int:
-    """Steps of the stream axis in a chunk: about as many values as the level has in one, in whole tiles, and within `limits`."""
+def chunk_length(
+    spec: ArraySpec, model: Model | None, level: int, limits: Limits = DEFAULT_LIMITS, total: int | None = None
+) -> int:
+    """Steps of the stream axis in a chunk: about as many values as the level has in one, in whole tiles, and within `limits`.
+
+    Where the stream is known to have `total` steps, its chunks are about alike and of an even number, so that threads have as
+    much to do.
+    """
     if spec.axes.stream is None:
         return 1
     sample = max(1, math.prod(spec.with_length(1).canonical_shape))
@@ -30,4 +36,9 @@ def chunk_length(spec: ArraySpec, model: Model | None, level: int, limits: Limit
         tile = model.manifest.tile[spec.stream_axis]
         unit = tile // math.gcd(tile, spec.steps_per_sample) if spec.stream_axis == 0 else tile
     most = max(1, limits.chunk_bytes // (sample * spec.real_dtype.itemsize))
-    return min(most, max(unit, round(length / unit) * unit))
+    usual = min(most, max(unit, round(length / unit) * unit))
+    if total is None or total <= usual:
+        return usual
+    chunks = -(-total // usual)
+    alike = -(-total // (chunks + chunks % 2))
+    return min(usual, -(-alike // unit) * unit)

@@ -26,8 +26,9 @@ _UNSEEN = 16  # a stream that goes on is taken to be this many times what has be
 class StreamEncoder:
     """Encodes slabs of one array along its stream axis."""
 
-    def __init__(self, container: ContainerWriter, options: Options) -> None:
-        self._container, self._options = container, options
+    def __init__(self, container: ContainerWriter, options: Options, total: int | None = None) -> None:
+        """`total`: steps of the stream axis that there will be, if that is known."""
+        self._container, self._options, self._total = container, options, total
         container.limits = options.limits
         self._spec: ArraySpec | None = None
         self._coder: ChunkCoder | None = None
@@ -183,7 +184,7 @@ class StreamEncoder:
         spec = self._spec
         assert spec is not None
         if self._coder is None and self._pending:
-            self._chunk_length = chunk_length(spec, self._options.model, self._options.level, self._options.limits)
+            self._chunk_length = chunk_length(spec, self._options.model, self._options.level, self._options.limits, self._total)
             if self._pending_length < self._chunk_length and not (final or short):
                 return
             self._begin(self._model(final))
@@ -216,7 +217,7 @@ class StreamEncoder:
         options, spec = self._options, self._spec
         assert spec is not None
         self._coder = ChunkCoder(spec.real_dtype, options.fidelity, model, options.level)
-        self._chunk_length = chunk_length(spec, model, options.level, options.limits)
+        self._chunk_length = chunk_length(spec, model, options.level, options.limits, self._total)
         embedded = None
         if model is not None and (options.embed_model or (options.embed_model is None and not model.shipped)):
             embedded = model.stored

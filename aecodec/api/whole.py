@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from aecodec.api.autofit import chosen_model, pieces, wants_model
+from aecodec.api.chunking import chunk_length
 from aecodec.api.encoder import StreamEncoder
 from aecodec.api.options import Options
 from aecodec.axes import guess_axes, parse_axes
 from aecodec.canonical import ArraySpec
-from aecodec.codec.effort import effort_of
 from aecodec.container.writer import ContainerWriter, Sink
 from aecodec.fidelity import Fidelity
 
@@ -20,10 +20,12 @@ SLAB_VALUES = 1 << 21
 
 def compress_into(sink: Sink, array: np.ndarray, options: Options) -> None:
     """Write a whole array, which may be a memory map, to `sink`."""
-    writer = StreamEncoder(ContainerWriter(sink), prepared(array, options))
+    options = prepared(array, options)
+    spec = axes_of(array, options)
+    writer = StreamEncoder(ContainerWriter(sink), options, spec.length)
     try:
-        values = effort_of(options.level).chunk_values
-        feed(partial(writer.write, lasting=True), array, axes_of(array, options), values)
+        length = chunk_length(spec, options.model, options.level, options.limits, spec.length)
+        feed(partial(writer.write, lasting=True), array, spec, length)
         writer.finish()
     finally:
         writer.stop()
@@ -49,13 +51,13 @@ def axes_of(array: np.ndarray, options: Options) -> ArraySpec:
     return ArraySpec(array.dtype, found, array.shape)
 
 
-def feed(write: Any, array: np.ndarray, spec: ArraySpec, values: int = SLAB_VALUES) -> None:
-    """Hand a whole array to `write` in slabs of about `values` values."""
+def feed(write: Any, array: np.ndarray, spec: ArraySpec, length: int | None = None) -> None:
+    """Hand a whole array to `write` in slabs of `length` steps, or, by default, about SLAB_VALUES values."""
     stream = spec.axes.stream
     if stream is None or spec.length == 0:
         write(array)
         return
-    step = max(1, values * spec.length // max(1, array.size))
+    step = max(1, SLAB_VALUES * spec.length // max(1, array.size)) if length is None else length
     for start in range(0, spec.length, step):
         write(array[(slice(None),) * stream + (slice(start, start + step),)])
 

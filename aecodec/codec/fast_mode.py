@@ -8,6 +8,7 @@ import numpy as np
 from aecodec.codec.effort import Effort
 from aecodec.codec.finite import FiniteValues
 from aecodec.codec.sections import encode_classes, encode_steps
+from aecodec.compiled.room import room
 from aecodec.fast_lattice import SafeLattice, predicted_residual, safe_lattice
 from aecodec.lorenzo import as_planes
 from aecodec.packing.estimate import residual_bits
@@ -28,11 +29,12 @@ def encode_fast(seen: FiniteValues, errors: np.ndarray, effort: Effort) -> bytes
     if lattice is None:
         return None
     mask, cell, bits = _choose(values, lattice, effort)
-    unsigned = predicted_residual(values, lattice, mask, zigzagged=True)
-    if cell and not (bits < _SPARSE and _better_whole(unsigned, cell)):
-        section = encode_zigzagged_cells(unsigned, cell, effort.thorough)
-    else:
-        section = encode_whole(unsigned, effort.thorough, hasty=True)
+    with room() as mine:
+        unsigned = predicted_residual(values, lattice, mask, zigzagged=True, room=mine)
+        if cell and not (bits < _SPARSE and _better_whole(unsigned, cell)):
+            section = encode_zigzagged_cells(unsigned, cell, effort.thorough)
+        else:
+            section = encode_whole(unsigned, effort.thorough, hasty=True)
 
     stored, per_channel = encode_steps(lattice.steps)
     body = bytearray([(PER_CHANNEL if per_channel else 0) | (0 if classes is None else CLASSES)])

@@ -5,6 +5,16 @@
 #include "inputs.h"
 #include "values.h"
 
+/* Around work on so many bytes: other threads go on meanwhile if it is long. After a short one, to wait for them would take longer than
+ * it took. */
+enum { SHORT_WORK = 1 << 15 };
+#define BEGIN_LONG(BYTES)  \
+    {                      \
+        PyThreadState *saved = (BYTES) > SHORT_WORK ? PyEval_SaveThread() : NULL
+#define END_LONG                            \
+        if (saved) PyEval_RestoreThread(saved); \
+    }
+
 static int fail(const char *what) {
     PyErr_Format(PyExc_ValueError, "compiled phases: %s", what);
     return 0;

@@ -62,32 +62,36 @@ static int decode_planes(const Phase *phase, const Scratch *s, const Symbols *sy
     return 1;
 }
 
-/* decode_phase(*common, symbols, used, ends, bytes of each symbol) -> whether the symbols suffice */
-static PyObject *decode_phase(PyObject *self, PyObject *args) {
-    Py_buffer b[COMMON + 3];
-    (void)self;
-    Symbols symbols;
-    if (!PyArg_ParseTuple(args, COMMON_FORMAT "y*w*y*i", COMMON_BUFFERS(b), &b[COMMON], &b[COMMON + 1], &b[COMMON + 2],
-                          &symbols.width)) return NULL;
-    Phase phase;
-    Scratch scratch;
-    PyObject *result = NULL;
-    int sound = parse_phase(&phase, b);
-    symbols.all = b[COMMON].buf;
-    sound = sound && check_symbols(&symbols, b + COMMON);
-    if (sound && !make_scratch(&scratch, &phase.geometry)) {
-        PyErr_NoMemory();
-        sound = 0;
+/* 1, 0 if the symbols do not suffice, -1 without memory. */
+static int decode_walk(const Walk *walk, const Symbols *symbols, int64_t *used, const int64_t *ends) {
+    int enough = 1;
+    for (Py_ssize_t i = 0; enough == 1 && i < walk->count; i++) {
+        Scratch scratch;
+        if (!make_scratch(&scratch, &walk->phases[i].geometry)) return -1;
+        enough = decode_planes(walk->phases + i, &scratch, symbols, used, ends);
+        free_scratch(&scratch);
     }
-    if (sound) {
+    return enough;
+}
+
+/* decode_phases([common, ...], symbols, used, ends, bytes of each symbol) -> whether the symbols suffice */
+static PyObject *decode_phases(PyObject *self, PyObject *args) {
+    Py_buffer b[3];
+    PyObject *steps, *result = NULL;
+    Symbols symbols;
+    Walk walk;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "Oy*w*y*i", &steps, &b[0], &b[1], &b[2], &symbols.width)) return NULL;
+    symbols.all = b[0].buf;
+    if (parse_walk(&walk, steps) && check_symbols(&symbols, b)) {
         int enough;
         Py_BEGIN_ALLOW_THREADS;
-        enough = decode_planes(&phase, &scratch, &symbols, b[COMMON + 1].buf, b[COMMON + 2].buf);
+        enough = decode_walk(&walk, &symbols, b[1].buf, b[2].buf);
         Py_END_ALLOW_THREADS;
-        free_scratch(&scratch);
-        result = PyBool_FromLong(enough);
+        result = enough < 0 ? PyErr_NoMemory() : PyBool_FromLong(enough);
     }
-    release(b, COMMON + 3);
+    release_walk(&walk);
+    release(b, 3);
     return result;
 }
 

@@ -124,40 +124,56 @@ static int parse_source(Source *source, const Py_buffer *b, const Phase *phase, 
     return 1;
 }
 
-/* encode_phase(*common, values, base, scales, symbols, indices, dead_zone, done) -> symbols there are then, or -1 if some do not fit
- * into theirs, which have 2 bytes, or 4 */
-static PyObject *encode_phase(PyObject *self, PyObject *args) {
-    Py_buffer b[COMMON + 5];
+/* 1 if the phases fit the source, and their symbols the room that there is. */
+static int check_phases(Source *source, const Py_buffer *b, const Walk *walk, int64_t room) {
+    for (Py_ssize_t i = 0; i < walk->count; i++) {
+        const Phase *phase = walk->phases + i;
+        const Geometry *g = &phase->geometry;
+        int64_t planes = walk->buffers[i * COMMON + VALUES].len / 4 / (g->known_lines * g->known_count);
+        if (!parse_source(source, b, phase, planes)) return 0;
+        room -= phase->planes * g->lines * g->count;
+        if (room < 0) return fail("no room for the symbols");
+    }
+    return 1;
+}
+
+/* 1, 0 if some symbols do not fit into theirs, -1 without memory. */
+static int encode_walk(const Walk *walk, const Source *source, Found *found) {
+    int fit = 1;
+    for (Py_ssize_t i = 0; fit == 1 && i < walk->count; i++) {
+        Scratch scratch;
+        if (!make_scratch(&scratch, &walk->phases[i].geometry)) return -1;
+        fit = encode_planes(walk->phases + i, &scratch, source, found);
+        free_scratch(&scratch);
+    }
+    return fit;
+}
+
+/* encode_phases([common, ...], values, base, scales, symbols, indices, dead_zone, done) -> symbols there are then, or -1 if some do not
+ * fit into theirs, which have 2 bytes, or 4 */
+static PyObject *encode_phases(PyObject *self, PyObject *args) {
+    Py_buffer b[5];
+    PyObject *steps, *result = NULL;
     Source source;
     Found found = {0};
+    Walk walk;
     long long done;
     (void)self;
-    if (!PyArg_ParseTuple(args, COMMON_FORMAT "y*y*y*w*w*dL", COMMON_BUFFERS(b), &b[COMMON], &b[COMMON + 1], &b[COMMON + 2], &b[COMMON + 3],
-                          &b[COMMON + 4], &source.dead_zone, &done))
-        return NULL;
-    Phase phase;
-    Scratch scratch;
-    PyObject *result = NULL;
-    int sound = parse_phase(&phase, b);
-    int64_t room = b[COMMON + 4].len;
-    sound = sound && parse_source(&source, b + COMMON, &phase, b[VALUES].len / 4 / (phase.geometry.known_lines * phase.geometry.known_count));
-    found.narrow = b[COMMON + 3].len == room * 2;
-    if (sound && (done < 0 || (!found.narrow && b[COMMON + 3].len != room * 4))) sound = fail("symbols of other sizes");
-    if (sound && phase.planes * phase.geometry.lines * phase.geometry.count > room - done) sound = fail("no room for the symbols");
-    if (sound && !make_scratch(&scratch, &phase.geometry)) {
-        PyErr_NoMemory();
-        sound = 0;
-    }
-    if (sound) {
+    if (!PyArg_ParseTuple(args, "Oy*y*y*w*w*dL", &steps, &b[0], &b[1], &b[2], &b[3], &b[4], &source.dead_zone, &done)) return NULL;
+    int64_t room = b[4].len;
+    int sound = parse_walk(&walk, steps);
+    found.narrow = b[3].len == room * 2;
+    if (sound && (done < 0 || done > room || (!found.narrow && b[3].len != room * 4))) sound = fail("symbols of other sizes");
+    if (sound && check_phases(&source, b, &walk, room - done)) {
         int fit;
-        found.symbols = b[COMMON + 3].buf, found.indices = b[COMMON + 4].buf, found.done = done;
+        found.symbols = b[3].buf, found.indices = b[4].buf, found.done = done;
         Py_BEGIN_ALLOW_THREADS;
-        fit = encode_planes(&phase, &scratch, &source, &found);
+        fit = encode_walk(&walk, &source, &found);
         Py_END_ALLOW_THREADS;
-        free_scratch(&scratch);
-        result = PyLong_FromLongLong(fit ? found.done : -1);
+        result = fit < 0 ? PyErr_NoMemory() : PyLong_FromLongLong(fit ? found.done : -1);
     }
-    release(b, COMMON + 5);
+    release_walk(&walk);
+    release(b, 5);
     return result;
 }
 

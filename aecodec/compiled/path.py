@@ -4,7 +4,7 @@ import numpy as np
 
 from aecodec.compiled.kernels import kernels
 from aecodec.compiled.room import room
-from aecodec.compiled.walk import serves, steps
+from aecodec.compiled.walk import serves, walk
 from aecodec.models.linear_predictor import LinearPredictor
 from aecodec.packing.scale import INDICES
 from aecodec.phases import PhaseLayout, Shape5
@@ -38,8 +38,7 @@ def decode_phases(
     flat = _NONE if free is None else np.ascontiguousarray(free)
     taken = (symbols, used, ends, symbols.itemsize)
     with room() as mine:
-        walk = steps(values, layout, predictor, spacing, mine)
-        return all(kernels.decode_phase(*step.arguments(flat), *taken) for step in walk)
+        return all(kernels.decode_phases(part, *taken) for part in walk(values, layout, predictor, spacing, flat, mine))
 
 
 def encode_phases(
@@ -60,8 +59,8 @@ def encode_phases(
     for dtype in (np.uint16, np.int32):  # the first phases, of few values, tell whether the narrow ones suffice
         with room() as mine:
             symbols, indices, done = mine.empty(values.size, dtype), mine.empty(values.size, np.uint8), 0
-            for step in steps(values, layout, predictor, spacing, mine):
-                done = kernels.encode_phase(*step.arguments(flat), *reals, symbols, indices, dead_zone, done)
+            for part in walk(values, layout, predictor, spacing, flat, mine):
+                done = kernels.encode_phases(part, *reals, symbols, indices, dead_zone, done)
                 if done < 0:
                     break
             else:

@@ -1,4 +1,4 @@
-/* A phase of the predicted path as Python hands it over, and what its planes leave for later ones. */
+/* Phases of the predicted path as Python hands them over, and what their planes leave for later ones. */
 #ifndef AECODEC_PHASE_H
 #define AECODEC_PHASE_H
 
@@ -6,6 +6,7 @@
 #include "plane.h"
 
 enum { VALUES, SIZES, DETAILS, NEW_VALUES, NEW_SIZES, PLACES, GEOMETRY, MEAN, NEAR, AROUND, FLOOR, FREE, COMMON };
+enum { MOST_PHASES = 1 << 12 }; /* of one call */
 #define COMMON_FORMAT "y*y*w*w*w*y*y*y*y*y*y*y*"
 #define COMMON_BUFFERS(b) \
     &b[0], &b[1], &b[2], &b[3], &b[4], &b[5], &b[6], &b[7], &b[8], &b[9], &b[10], &b[11]
@@ -136,6 +137,42 @@ static int parse_phase(Phase *phase, const Py_buffer *b) {
     phase->places = b[PLACES].buf;
     phase->planes = places / (1 + g.sources);
     phase->free = b[FREE].len ? b[FREE].buf : NULL;
+    return 1;
+}
+
+/* Phases one after the other, and the memory that Python lends for them. */
+typedef struct {
+    Py_buffer *buffers; /* COMMON of each */
+    Phase *phases;
+    Py_ssize_t count, taken; /* phases, and how many buffers are held */
+} Walk;
+
+static void release_walk(Walk *walk) {
+    release(walk->buffers, (int)walk->taken);
+    PyMem_Free(walk->buffers);
+    PyMem_Free(walk->phases);
+}
+
+/* What a list of tuples of the common buffers holds; release_walk even if it is not sound. */
+static int parse_walk(Walk *walk, PyObject *steps) {
+    *walk = (Walk){0};
+    if (!PyList_Check(steps)) return fail("no list of phases");
+    Py_ssize_t count = PyList_Size(steps);
+    if (count > MOST_PHASES) return fail("too many phases at once");
+    walk->buffers = PyMem_Calloc((size_t)count * COMMON + 1, sizeof(Py_buffer));
+    walk->phases = PyMem_Calloc((size_t)count + 1, sizeof(Phase));
+    if (!walk->buffers || !walk->phases) {
+        PyErr_NoMemory();
+        return 0;
+    }
+    for (; walk->count < count; walk->count++) {
+        Py_buffer *b = walk->buffers + walk->taken;
+        PyObject *step = PyList_GetItem(steps, walk->count);
+        if (!step || !PyTuple_Check(step)) return fail("a phase is no tuple");
+        if (!PyArg_ParseTuple(step, COMMON_FORMAT, COMMON_BUFFERS(b))) return 0;
+        walk->taken += COMMON;
+        if (!parse_phase(walk->phases + walk->count, b)) return 0;
+    }
     return 1;
 }
 

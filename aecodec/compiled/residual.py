@@ -8,16 +8,15 @@ _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 def zigzagged_residual(
-    planes: np.ndarray, inverses: np.ndarray, along_rows: bool, along_columns: bool, dtype: np.dtype
-) -> np.ndarray | None:
-    """Residual of float `planes` (planes, rows, columns) on lattices of these inverse steps, one or one for each plane,
-    as unsigned integers of the width of `dtype`, int16 or int32, which holds it; None if numpy has to find it."""
+    planes: np.ndarray, inverses: np.ndarray, along_rows: bool, along_columns: bool, residual: np.ndarray
+) -> bool:
+    """Fill `residual` with that of float `planes` (planes, rows, columns) on lattices of these inverse steps, one or one for each
+    plane: uint16 or uint32, which holds it. False if numpy has to find it."""
     if kernels is None or planes.dtype not in _FLOATS or not planes.size or inverses.size not in (1, len(planes)):
-        return None
-    residual = np.empty(planes.shape, f"u{dtype.itemsize}")
+        return False
     values = np.ascontiguousarray(planes)
     kernels.residual_of(values, np.ascontiguousarray(inverses, np.float64), residual, planes.shape, along_rows, along_columns)
-    return residual
+    return True
 
 
 def cell_sums(zigzagged: np.ndarray, size: int) -> np.ndarray:

@@ -32,9 +32,9 @@ static PyObject *residual_of(PyObject *self, PyObject *args) {
         row.products = (double *)memory;
         row.indices = (int32_t *)(memory + PART * 8);
         row.above = row.indices + PART + 1;
-        Py_BEGIN_ALLOW_THREADS;
+        BEGIN_LONG(b[0].len);
         find_residual(&planes, &row, b[0].buf, b[1].buf, inverses > 1, b[2].buf);
-        Py_END_ALLOW_THREADS;
+        END_LONG;
     }
     free(memory);
     release(b, 3);
@@ -53,12 +53,12 @@ static PyObject *sum_cells(PyObject *self, PyObject *args) {
     int64_t count = sound ? b[0].len / width : 0;
     if (sound && b[1].len != (count + size - 1) / size * 8) sound = fail("cells of another number");
     if (sound) {
-        Py_BEGIN_ALLOW_THREADS;
+        BEGIN_LONG(b[0].len);
         if (width == 2)
             sum_cells16(b[0].buf, count, size, b[1].buf);
         else
             sum_cells32(b[0].buf, count, size, b[1].buf);
-        Py_END_ALLOW_THREADS;
+        END_LONG;
     }
     release(b, 2);
     if (!sound) return NULL;
@@ -82,10 +82,10 @@ static PyObject *statistics(PyObject *self, PyObject *args) {
     if (!PyArg_ParseTuple(args, "y*i", &b, &width)) return NULL;
     int sound = check_width(width);
     if (sound) {
-        Py_BEGIN_ALLOW_THREADS;
+        BEGIN_LONG(b.len);
         most = BY_WIDTH(width, find_most, b.buf, b.len / width);
         total = BY_WIDTH(width, add_up, b.buf, b.len / width);
-        Py_END_ALLOW_THREADS;
+        END_LONG;
     }
     PyBuffer_Release(&b);
     return sound ? Py_BuildValue("kK", (unsigned long)most, total) : NULL;
@@ -106,7 +106,7 @@ static PyObject *pack_joint(PyObject *self, PyObject *args) {
                   b[2].len < (count + 1) * width))
         sound = fail("digits of other sizes");
     if (sound) {
-        Py_BEGIN_ALLOW_THREADS;
+        BEGIN_LONG(b[0].len);
         if (width == 1) {
             pack8(b[0].buf, count, (uint8_t)(base - 1), per_byte, b[1].buf, size);
             escaped = take_from8(b[0].buf, (uint8_t)(base - 1), b[2].buf, count);
@@ -119,7 +119,7 @@ static PyObject *pack_joint(PyObject *self, PyObject *args) {
         }
         most = BY_WIDTH(width, find_most, b[2].buf, escaped);
         total = BY_WIDTH(width, add_up, b[2].buf, escaped);
-        Py_END_ALLOW_THREADS;
+        END_LONG;
     }
     release(b, 3);
     return sound ? Py_BuildValue("LkK", (long long)escaped, (unsigned long)most, total) : NULL;
@@ -136,14 +136,14 @@ static PyObject *count_values(PyObject *self, PyObject *args) {
     if (sound && (stride < 1 || b[1].len != BINS * 8)) sound = fail("counts of another number");
     if (sound) {
         int64_t count = b[0].len / width;
-        Py_BEGIN_ALLOW_THREADS;
+        BEGIN_LONG(b[0].len);
         if (width == 1)
             count_values8(b[0].buf, count, stride, b[1].buf);
         else if (width == 2)
             count_values16(b[0].buf, count, stride, b[1].buf);
         else
             count_values32(b[0].buf, count, stride, b[1].buf);
-        Py_END_ALLOW_THREADS;
+        END_LONG;
     }
     release(b, 2);
     if (!sound) return NULL;
@@ -161,14 +161,14 @@ static PyObject *tabulate(PyObject *self, PyObject *args) {
     if (sound && (rows < 1 || b[2].len % (COLUMNS * 8) || (b[1].len && b[1].len != count))) sound = fail("counts of another number");
     if (sound) {
         const uint8_t *indices = b[1].len ? b[1].buf : NULL;
-        Py_BEGIN_ALLOW_THREADS;
+        BEGIN_LONG(b[0].len);
         if (width == 1)
             sound = tabulate8(b[0].buf, indices, count, b[2].buf, rows);
         else if (width == 2)
             sound = tabulate16(b[0].buf, indices, count, b[2].buf, rows);
         else
             sound = tabulate32(b[0].buf, indices, count, b[2].buf, rows);
-        Py_END_ALLOW_THREADS;
+        END_LONG;
         if (!sound) fail("an index out of range");
     }
     release(b, 3);
@@ -183,9 +183,9 @@ static PyObject *anchors(PyObject *self, PyObject *args) {
     long long count;
     (void)self;
     if (!PyArg_ParseTuple(args, "y*kkw*", &b[0], &scatter, &limit, &b[1])) return NULL;
-    Py_BEGIN_ALLOW_THREADS;
+    BEGIN_LONG(b[0].len);
     count = find_anchors(b[0].buf, b[0].len / 4, (uint32_t)scatter, (uint32_t)limit, b[1].buf, b[1].len / 8);
-    Py_END_ALLOW_THREADS;
+    END_LONG;
     release(b, 2);
     return PyLong_FromLongLong(count);
 }

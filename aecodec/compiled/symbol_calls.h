@@ -46,7 +46,7 @@ static PyObject *sort_by_index(PyObject *self, PyObject *args) {
     int sound = (is_narrow || b[0].len == count * 4) && b[2].len == b[0].len && b[3].len == INDICES * 8;
     if (sound) {
         int64_t places[256];
-        Py_BEGIN_ALLOW_THREADS;
+        BEGIN_LONG(b[0].len);
         begin_indices(indices, count, least, places);
         width = is_narrow || join_bits(b[0].buf, count) < 1 << 16 ? 2 : 4;
         if (is_narrow) {
@@ -66,7 +66,7 @@ static PyObject *sort_by_index(PyObject *self, PyObject *args) {
                 if (indices[i] >= least) out[places[indices[i]]++] = zigzag(symbols[i]);
         }
         memcpy(b[3].buf, places, INDICES * 8);
-        Py_END_ALLOW_THREADS;
+        END_LONG;
     } else {
         fail("symbols of other sizes");
     }
@@ -102,9 +102,9 @@ static PyObject *spread_by_index(PyObject *self, PyObject *args) {
     int sound = check_symbols(&symbols, b);
     if (sound && b[4].len != b[3].len * 4) sound = fail("symbols of other sizes");
     if (sound) {
-        Py_BEGIN_ALLOW_THREADS;
+        BEGIN_LONG(b[0].len);
         enough = spread(&symbols, b[3].buf, b[1].buf, b[2].buf, b[4].buf, b[3].len);
-        Py_END_ALLOW_THREADS;
+        END_LONG;
     }
     release(b, 5);
     return sound ? PyBool_FromLong(enough) : NULL;

@@ -15,10 +15,10 @@ static PyObject *unpack_joint(PyObject *self, PyObject *args) {
     int64_t size = b[0].len, count = b[1].len;
     int sound = base >= 2 && base <= 256 && per_byte >= 1 && per_byte <= 8 && size == (count + per_byte - 1) / per_byte;
     if (sound) {
-        Py_BEGIN_ALLOW_THREADS;
+        BEGIN_LONG(b[0].len);
         unpack(b[0].buf, size, base, per_byte, b[1].buf, count);
         escaped = count_equal(b[1].buf, (uint8_t)(base - 1), count);
-        Py_END_ALLOW_THREADS;
+        END_LONG;
     } else {
         fail("digits of other sizes");
     }
@@ -36,7 +36,7 @@ static PyObject *put_escaped(PyObject *self, PyObject *args) {
     int sound = width == 1 || width == 2 || width == 4;
     sound = sound && escape >= 0 && escape < 256 && b[2].len == count * width;
     if (sound) {
-        Py_BEGIN_ALLOW_THREADS;
+        BEGIN_LONG(b[0].len);
         sound = count_equal(b[0].buf, (uint8_t)escape, count) * width == b[1].len;
         if (sound && width == 1)
             put_escaped8(b[0].buf, (uint8_t)escape, b[1].buf, b[2].buf, count);
@@ -44,7 +44,7 @@ static PyObject *put_escaped(PyObject *self, PyObject *args) {
             put_escaped16(b[0].buf, (uint8_t)escape, b[1].buf, b[2].buf, count);
         else if (sound)
             put_escaped32(b[0].buf, (uint8_t)escape, b[1].buf, b[2].buf, count);
-        Py_END_ALLOW_THREADS;
+        END_LONG;
     }
     if (!sound) fail("escaped numbers of other sizes");
     release(b, 3);
@@ -62,7 +62,7 @@ static PyObject *unzigzag(PyObject *self, PyObject *args) {
     int64_t count = sound ? b[0].len / from : 0;
     sound = sound && b[1].len == count * to ? 1 : fail("numbers of other sizes");
     if (sound) {
-        Py_BEGIN_ALLOW_THREADS;
+        BEGIN_LONG(b[0].len);
         if (to == 2 && from == 1)
             narrow8(b[0].buf, b[1].buf, count);
         else if (to == 2)
@@ -73,7 +73,7 @@ static PyObject *unzigzag(PyObject *self, PyObject *args) {
             unzigzag16(b[0].buf, b[1].buf, count);
         else
             unzigzag32(b[0].buf, b[1].buf, count);
-        Py_END_ALLOW_THREADS;
+        END_LONG;
     }
     release(b, 2);
     if (!sound) return NULL;

@@ -23,9 +23,9 @@ static PyObject *put_values(PyObject *self, PyObject *args) {
                   (shape.steps && (shape.steps - 1) * base.step + (shape.channels - 1) * base.channel + (shape.pixels - 1) * base.pixel >= most)))
         sound = fail("a base of another size");
     if (sound) {
-        Py_BEGIN_ALLOW_THREADS;
+        BEGIN_LONG(b[0].len);
         from_units(&shape, b[0].buf, b[1].buf, &base, b[3].buf);
-        Py_END_ALLOW_THREADS;
+        END_LONG;
     }
     release(b, 4);
     if (!sound) return NULL;
@@ -46,10 +46,10 @@ static PyObject *nearest_symbols(PyObject *self, PyObject *args) {
     if (sound && count && b[2].len / 4 <= largest) sound = fail("an index that has no zone");
     if (sound) {
         double lost;
-        Py_BEGIN_ALLOW_THREADS;
+        BEGIN_LONG(b[0].len);
         round_beyond(b[0].buf, b[1].buf, b[2].buf, b[3].buf, count);
         lost = add_unindexed(b[0].buf, b[1].buf, count);
-        Py_END_ALLOW_THREADS;
+        END_LONG;
         result = PyFloat_FromDouble(lost);
     }
     release(b, 4);
@@ -69,9 +69,9 @@ static PyObject *count_beyond(PyObject *self, PyObject *args) {
     if (sound && (b[1].len != b[0].len || b[2].len != shape.channels * 8)) sound = fail("values or limits of other sizes");
     if (sound) {
         int64_t count;
-        Py_BEGIN_ALLOW_THREADS;
+        BEGIN_LONG(b[0].len);
         count = count_outside(&shape, b[0].buf, b[1].buf, b[2].buf);
-        Py_END_ALLOW_THREADS;
+        END_LONG;
         result = PyLong_FromLongLong(count);
     }
     release(b, 3);
@@ -89,9 +89,9 @@ static PyObject *ranges(PyObject *self, PyObject *args) {
     int sound = check_shape(&shape, b[0].len);
     if (sound && (b[1].len != shape.channels * 8 || b[2].len != shape.channels * 8)) sound = fail("ranges of another number");
     if (sound) {
-        Py_BEGIN_ALLOW_THREADS;
+        BEGIN_LONG(b[0].len);
         find_ranges(&shape, b[0].buf, b[1].buf, b[2].buf);
-        Py_END_ALLOW_THREADS;
+        END_LONG;
     }
     release(b, 3);
     if (!sound) return NULL;
@@ -132,9 +132,9 @@ static PyObject *convolve_planes(PyObject *self, PyObject *args) {
     sound = sound && check_shape(&shape, b[0].len);
     if (sound && (shape.wide || b[1].len != sizes[1] * 36 || b[2].len != sizes[0] * shape.pixels * 4)) sound = fail("planes or weights of other sizes");
     if (sound) {
-        Py_BEGIN_ALLOW_THREADS;
+        BEGIN_LONG(b[0].len);
         sound = convolve_images(b[0].buf, b[1].buf, &shape, sizes[1], sizes[3], b[2].buf);
-        Py_END_ALLOW_THREADS;
+        END_LONG;
         if (!sound) PyErr_NoMemory();
     }
     release(b, 3);

@@ -7,6 +7,7 @@ writes is then contiguous, at any stride.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 
 import numpy as np
 
@@ -32,34 +33,11 @@ from aecodec.phases import (
 
 _CACHED_PLANES = 1 << 14  # of more, the plan is large and takes little beside the work
 _LARGEST_PLANE = 1 << 30  # as in phase.h
+_AT_ONCE = 256  # phases of one call
 _NOTHING = np.zeros(0, np.int32)
 
-
-@dataclass(frozen=True)
-class Grids:
-    """What a phase starts from, and what it fills: values and magnitudes of residuals before and after, and distances of its own
-    values from their midpoints; int32 (frames * channels, lines, values)."""
-
-    values: np.ndarray
-    sizes: np.ndarray
-    details: np.ndarray
-    new_values: np.ndarray
-    new_sizes: np.ndarray
-
-
-@dataclass(frozen=True)
-class Step:
-    """A phase as the compiled functions take it: grids, planes and sources, geometry (inputs.h), weights."""
-
-    grids: Grids
-    places: np.ndarray
-    geometry: np.ndarray
-    weights: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-
-    def arguments(self, free: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Those that coding and decoding share. `free`: bool, of each value of the array, or empty."""
-        g = self.grids
-        return (g.values, g.sizes, g.details, g.new_values, g.new_sizes, self.places, self.geometry, *self.weights, free)
+# Of a phase as compiled functions take it: grids, planes and sources, geometry, weights, where nothing is coded (phase.h).
+Arguments = tuple[np.ndarray, ...]
 
 
 def serves(shape: Shape5, layout: PhaseLayout) -> bool:
@@ -67,38 +45,43 @@ def serves(shape: Shape5, layout: PhaseLayout) -> bool:
     return shape[0] == 1 and shape[ROWS] * shape[COLUMNS] <= _LARGEST_PLANE and ZERO not in layout.sources and not layout.spacing
 
 
-def steps(values: np.ndarray, layout: PhaseLayout, predictor: LinearPredictor, spacing: int, room: Room) -> Iterator[Step]:
-    """The phases in coding order of `values`, int32 (1, frames, channels, rows, columns), contiguous, which the last ones fill;
-    of which the base grid is known. The other grids are in `room`."""
+def walk(
+    values: np.ndarray, layout: PhaseLayout, predictor: LinearPredictor, spacing: int, free: np.ndarray, room: Room
+) -> Iterator[list[Arguments]]:
+    """The phases in coding order, some at a time, of `values`, int32 (1, frames, channels, rows, columns), contiguous, which the
+    last ones fill; of which the base grid is known. The other grids are in `room`. `free`: bool, of each value, or empty.
+    """
     shape: Shape5 = values.shape
-    planes = shape[FRAMES] * shape[CHANNELS]
-    plan = _planned(shape, layout) if planes <= _CACHED_PLANES else _plan(shape, layout)
-    grids = _grids(values, room)
-    weights = [[_weights(predictor, kind, across) for across in (False, True)] for kind in range(layout.kinds)]
     numbers = (spacing, predictor.mean_bits, predictor.scale_bits)
-    for each in plan:
-        geometry = np.array((*each.sizes, *numbers, *each.extent), np.int64)
-        yield Step(grids[each.stride, each.along], each.places, geometry, weights[each.kind][each.along == ROWS])
+    planes = shape[FRAMES] * shape[CHANNELS]
+    plan = iter(_planned(shape, layout, numbers) if planes <= _CACHED_PLANES else _plan(shape, layout, numbers))
+    grids, weights = _grids(values, room), predictor.oriented
+    while part := [
+        (*grids[each.stride, each.along], each.places, each.geometry, *weights[each.kind][each.along == ROWS], free)
+        for each in islice(plan, _AT_ONCE)
+    ]:
+        yield part
 
 
 @dataclass(frozen=True)
 class _Planned:
-    """A phase of arrays of one shape; `sizes` and `extent`: what stands in its geometry before and after spacing and bits."""
+    """A phase of arrays of one shape: which of its planes' grids and of the weights it has, its planes and their sources, and its
+    geometry (inputs.h)."""
 
     stride: int
     along: int
     kind: int
     places: np.ndarray
-    sizes: tuple[int, ...]
-    extent: tuple[int, ...]
+    geometry: np.ndarray
 
 
 @lru_cache(maxsize=4)
-def _planned(shape: Shape5, layout: PhaseLayout) -> tuple[_Planned, ...]:
-    return tuple(_plan(shape, layout))
+def _planned(shape: Shape5, layout: PhaseLayout, numbers: tuple[int, int, int]) -> tuple[_Planned, ...]:
+    return tuple(_plan(shape, layout, numbers))
 
 
-def _plan(shape: Shape5, layout: PhaseLayout) -> Iterator[_Planned]:
+def _plan(shape: Shape5, layout: PhaseLayout, numbers: tuple[int, int, int]) -> Iterator[_Planned]:
+    """`numbers`: spacing, and the bits of weights for mean and scale."""
     sizes = _sizes(shape)
     places: dict[tuple[Run, Run | int], np.ndarray] = {}
     for phase in schedule(shape, layout):
@@ -108,14 +91,9 @@ def _plan(shape: Shape5, layout: PhaseLayout) -> Iterator[_Planned]:
         if planes not in places:  # the same for all phases of a plane
             places = {planes: _places(shape, layout, phase)}
         known, between = sizes[s, phase.along]
-        yield _Planned(
-            s,
-            phase.along,
-            phase.kind,
-            places[planes],
-            (*between, *known, across, len(layout.sources), layout.offsets),
-            (shape[ROWS] * width, first, next_line, 2 * s),
-        )
+        geometry = (*between, *known, across, len(layout.sources), layout.offsets, *numbers)
+        extent = (shape[ROWS] * width, first, next_line, 2 * s)
+        yield _Planned(s, phase.along, phase.kind, places[planes], np.array((*geometry, *extent), np.int64))
 
 
 def _sizes(shape: Shape5) -> dict[tuple[int, int], tuple[tuple[int, int], tuple[int, int]]]:
@@ -136,20 +114,22 @@ def _sizes(shape: Shape5) -> dict[tuple[int, int], tuple[tuple[int, int], tuple[
     return found
 
 
-def _grids(values: np.ndarray, room: Room) -> dict[tuple[int, int], Grids]:
-    """Grids of each phase of a plane by (stride, along); the last ones are `values` themselves."""
+def _grids(values: np.ndarray, room: Room) -> dict[tuple[int, int], Arguments]:
+    """Grids of each phase of a plane by (stride, along): values and magnitudes of residuals before, distances of its own values
+    from their midpoints, and values, at last `values` themselves, and magnitudes after; int32 (frames * channels, lines, values).
+    """
     shape: Shape5 = values.shape
     planes, walk = shape[FRAMES] * shape[CHANNELS], _sizes(shape)
     base = np.ascontiguousarray(values[base_grid(shape)])
     known = base.reshape(planes, *base.shape[-2:])
     sizes = np.zeros_like(known)
-    found = {}
+    found: dict[tuple[int, int], Arguments] = {}
     for number, ((stride, along), (_, between)) in enumerate(walk.items(), 1):
         after, last = list(known.shape), number == len(walk)
         after[1 if along == ROWS else 2] += between[0 if along == ROWS else 1]
         new = values.reshape(after) if last else room.empty(tuple(after), np.int32)
         new_sizes = _NOTHING if last else room.empty(tuple(after), np.int32)
-        found[stride, along] = Grids(known, sizes, room.empty((planes, *between), np.int32), new, new_sizes)
+        found[stride, along] = (known, sizes, room.empty((planes, *between), np.int32), new, new_sizes)
         known, sizes = new, new_sizes
     return found
 
@@ -179,8 +159,3 @@ def _neighbour(numbers: np.ndarray, run: Run, size: int, later: bool) -> np.ndar
     """Those `run.distance` before, or after; where there is none after, the one before stands in."""
     after = numbers + run.distance
     return np.where(after < size, after, numbers - run.distance) if later else numbers - run.distance
-
-
-def _weights(predictor: LinearPredictor, kind: int, across: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    mean = predictor.mean[kind].swapaxes(1, 2) if across else predictor.mean[kind]
-    return np.ascontiguousarray(mean), predictor.near[kind], predictor.around[kind], predictor.floor[kind : kind + 1]

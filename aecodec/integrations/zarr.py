@@ -10,25 +10,30 @@ As `serializer` of shards it codes their inner chunks. For zarr v2, see aecodec.
 
 import asyncio
 import math
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Unpack
 
 import numpy as np
 
-from aecodec.api.options import FidelityOptions, ModelLike
+from aecodec.api.options import FidelityOptions, ModelLike, thread_count
 from aecodec.codec.effort import DEFAULT_LEVEL
 from aecodec.errors import FormatError, require_extra
 from aecodec.integrations.coding import Coding, make_coding
 
 try:
+    from zarr import config
     from zarr.abc.codec import ArrayBytesCodec
     from zarr.registry import register_codec
 except ImportError:
     raise require_extra("zarr 3", "zarr", "aecodec.integrations.zarr") from None
 
 NAME = "aecodec"
-_SHORT = 1 << 15  # values: under a millisecond, most of it Python, which threads cannot share
+# Values of a chunk whose work is under a millisecond, most of it Python, which threads cannot share; without a model more are.
+_SHORT, _SHORT_WITHOUT_MODEL = 1 << 15, 1 << 17
 
 
 @dataclass(frozen=True, init=False)
@@ -94,17 +99,28 @@ class AecodecCodec(ArrayBytesCodec):
         return chunk_spec.prototype.nd_buffer.from_ndarray_like(array)
 
     async def _encode_single(self, chunk_array: Any, chunk_spec: Any) -> Any:
-        return await _off_loop(self._encode_sync, chunk_array, chunk_spec)
+        return await _done(self._encode_sync, chunk_array, chunk_spec, _SHORT)
 
     async def _decode_single(self, chunk_bytes: Any, chunk_spec: Any) -> Any:
-        return await _off_loop(self._decode_sync, chunk_bytes, chunk_spec)
+        short = _SHORT_WITHOUT_MODEL if self.coding.reference is None else _SHORT
+        return await _done(self._decode_sync, chunk_bytes, chunk_spec, short)
 
 
-async def _off_loop(work: Callable[[Any, Any], Any], chunk: Any, chunk_spec: Any) -> Any:
-    """Call `work` in a thread, so that zarr goes on, but for a chunk so short that handing it over takes longer than that."""
-    if math.prod(chunk_spec.shape) <= _SHORT:
+async def _done(work: Callable[[Any, Any], Any], chunk: Any, chunk_spec: Any, short: int) -> Any:
+    """Call `work` in a thread, so that zarr goes on, but for a `short` chunk, which to hand over takes longer than that."""
+    if math.prod(chunk_spec.shape) <= short:
         return work(chunk, chunk_spec)
-    return await asyncio.to_thread(work, chunk, chunk_spec)
+    return await asyncio.get_running_loop().run_in_executor(_threads(), work, chunk, chunk_spec)
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    """As many as zarr's configuration says, or as there are processors: of more, as asyncio has them, each waits for others."""
+    return ThreadPoolExecutor(config.get("threading.max_workers", None) or thread_count(None), "aecodec-zarr")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_threads.cache_clear)
 
 
 register_codec(NAME, AecodecCodec)  # as the entry point does, where the package is run without being installed

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,13 @@ class LinearPredictor:
     floor: np.ndarray
     scale_bits: int
     mean_bits: int = MEAN_BITS
+
+    @cached_property
+    def oriented(self) -> tuple[tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]], ...]:
+        """Of each kind (mean (P, 3, 3), near and around (P,), floor (1,)) for phases along memory's lines, and across them."""
+        others = [(near, around, floor) for near, around, floor in zip(self.near, self.around, self.floor[:, None], strict=True)]
+        turned = np.ascontiguousarray(self.mean.swapaxes(2, 3))
+        return tuple(((along, *rest), (across, *rest)) for along, across, rest in zip(self.mean, turned, others, strict=True))
 
 
 def linear_predictor(graph: bytes, layout: PhaseLayout) -> LinearPredictor | None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from aecodec.compiled.residual import cell_sums
+from aecodec.compiled.room import Room, room
 from aecodec.packing.groups import GroupedSymbols, encode_groups
 from aecodec.packing.plan import GAPS, NEARLY_TYPICAL, TYPICAL, is_geometric
 from aecodec.packing.scale import INDICES, magnitude, scale_index
@@ -32,11 +33,13 @@ def _scale_of_sums(sums: np.ndarray, size: int) -> np.ndarray:
     return scale_index(np.maximum(sums * (1.0 / size), _SMALLEST))
 
 
-def _group_cells(values: np.ndarray, size: int, indices: np.ndarray) -> list[list[np.ndarray]]:
+def _group_cells(values: np.ndarray, size: int, indices: np.ndarray, room: Room) -> list[list[np.ndarray]]:
+    """Values by the scale index of their cells, in `room`."""
     rest = -values.size % size
     cells = (np.pad(values, (0, rest)) if rest else values).reshape(-1, size)
     order = np.argsort(indices, kind="stable")
-    ordered = cells.take(order, axis=0)
+    # Indices that sort found need no check, for which take would fill a copy first.
+    ordered = cells.take(order, axis=0, out=room.empty(cells.shape, cells.dtype), mode="clip")
     ends = np.cumsum(np.bincount(indices, minlength=INDICES))
     groups = np.split(ordered, ends[:-1])
     return [[group.reshape(-1)] if group.size else [] for group in groups]
@@ -70,7 +73,8 @@ def encode_zigzagged_cells(unsigned: np.ndarray, size: int, thorough: bool) -> b
     put_varint(out, CELL_SIZES.index(size))
     indices = _scale_of_sums(cell_sums(unsigned, size), size)
     out += encode_stream(zigzag(side_information(indices)), signed=True, thorough=thorough)
-    out += encode_groups(_group_cells(unsigned, size, indices), thorough)
+    with room() as mine:
+        out += encode_groups(_group_cells(unsigned, size, indices, mine), thorough)
     return bytes(out)
 
 
