@@ -8,6 +8,7 @@ import zstandard
 
 from aecodec.errors import FormatError
 from aecodec.packing import zstd
+from aecodec.packing.draft import _ALWAYS_STORED
 from aecodec.packing.plan import entropy
 
 HUNDRED = bytes.fromhex("000045000010616101003f012c")
@@ -23,6 +24,20 @@ def test_both_coders_come_back(data):
     for frame in (zstd.huffman(data), *(zstd.compress(data, level) for level in (1, 3, 9, 19))):
         assert zstd.decompress(frame, len(data)) == data
         assert frame[:4] != b"\x28\xb5\x2f\xfd"
+
+
+def test_many_frames_in_one_call_are_those_of_as_many_calls():
+    random = np.random.default_rng(0)
+    parts = [random.poisson(2, n).astype(np.uint8).data for n in (1, 6, 7, 100, 3000, 200_000, 5, 70_000)]
+    assert zstd.huffman_each(parts) == [zstd.huffman(part) for part in parts]
+    assert zstd.quick_size(*parts) == sum(zstd.quick_size(part) for part in parts)
+    assert zstd.huffman_each([]) == []
+
+
+def test_no_frame_is_smaller_than_the_few_bytes_that_are_stored_without_trying():
+    for size in range(_ALWAYS_STORED + 1):
+        for data in (bytes(size), b"a" * size, bytes(range(size))):
+            assert len(zstd.huffman(data)) >= size
 
 
 def test_frames_are_zstd_frames_without_their_magic():

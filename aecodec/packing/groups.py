@@ -5,13 +5,15 @@ the streams.
 """
 
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 
 from aecodec.compiled.streams import BINS, histogram, unzigzag_into
 from aecodec.errors import FormatError
+from aecodec.packing.draft import Draft, finished
 from aecodec.packing.scale import INDICES
-from aecodec.packing.stream import decode_stream, encode_stream, odd_stride, zigzag
+from aecodec.packing.stream import decode_stream, draft_stream, odd_stride, zigzag
 from aecodec.packing.varint import Cursor, put_varint
 from aecodec.workers import ALONE, Workers
 
@@ -19,6 +21,7 @@ _SAMPLE = 1 << 13
 _STREAM_BITS = 140.0
 _SYMBOL_BITS = 4.0
 _JOIN_BITS = 16.0  # what two streams take for being two
+_NOTHING = np.zeros(0, np.uint32), np.zeros(BINS)
 _WITHIN = np.maximum(np.arange(BINS) - 249.0, 0.0) * (np.arange(BINS) >= 256)  # bits that a bin leaves open
 
 
@@ -34,7 +37,9 @@ def encode_groups(groups: Sequence[list[np.ndarray]], thorough: bool, workers: W
     """`groups[i]`: arrays (1-D, up to 32 bits, signed or zigzagged) of the symbols with scale index i, in coding order."""
 
     def join(parts: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        together = (np.concatenate(parts) if len(parts) > 1 else parts[0]) if parts else np.zeros(0, np.uint32)
+        if not parts:
+            return _NOTHING
+        together = np.concatenate(parts) if len(parts) > 1 else parts[0]
         symbols = zigzag(together) if together.dtype.kind == "i" else together
         return symbols, histogram(symbols, odd_stride(symbols.size, _SAMPLE))
 
@@ -46,16 +51,19 @@ def encode_groups(groups: Sequence[list[np.ndarray]], thorough: bool, workers: W
         put_varint(out, last - first)
         put_varint(out, sum(part.size for part in joined[first:last]))
 
-    def encode(run: tuple[int, int]) -> bytes:
+    def draft(run: tuple[int, int]) -> list[Draft]:
         # Within a merged stream the symbols stay ordered by index, then by coding order.
         first, last = run
         stream = np.concatenate(joined[first:last]) if last - first > 1 else joined[first]
-        coded = encode_stream(stream, signed=True)
-        if thorough:
-            coded = min(coded, encode_stream(stream, signed=True, thorough=True), key=len)
-        return coded
+        return [draft_stream(stream, signed=True, thorough=more) for more in ((False, True) if thorough else (False,))]
 
-    for (first, last), coded in zip(runs, workers.map(encode, runs), strict=True):
+    def encode(runs: Sequence[tuple[int, int]]) -> list[bytes]:
+        drafts = [draft(run) for run in runs]
+        streams = iter(finished([each for tried in drafts for each in tried]))
+        return [min((next(streams) for _ in tried), key=len) for tried in drafts]
+
+    parts = [runs] if workers.threads == 1 else [[run] for run in runs]
+    for (first, last), coded in zip(runs, chain.from_iterable(workers.map(encode, parts)), strict=True):
         out += coded
         if last - first > 1:
             for part in joined[first : last - 1]:

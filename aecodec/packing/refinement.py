@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from aecodec.packing import zstd
 from aecodec.packing.digits import pack_digits, packed_size, unpack_digits
-from aecodec.packing.stream import _leaf, _put_frame, odd_stride
+from aecodec.packing.draft import put_frame
+from aecodec.packing.stream import _leaf, odd_stride
 from aecodec.packing.varint import Cursor, put_varint
 
 _SAMPLE = 1 << 14
@@ -92,4 +94,4 @@ def _put_plane(out: bytearray, data: np.ndarray) -> None:
         put_varint(out, 0)
         out += data.tobytes()
     else:
-        _put_frame(out, data, None)
+        put_frame(out, data, zstd.huffman(data.data))

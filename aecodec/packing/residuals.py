@@ -35,11 +35,16 @@ def _scale_of_sums(sums: np.ndarray, size: int) -> np.ndarray:
 
 def _group_cells(values: np.ndarray, size: int, indices: np.ndarray, room: Room) -> list[list[np.ndarray]]:
     """Values by the scale index of their cells, in `room`."""
-    rest = -values.size % size
-    cells = (np.pad(values, (0, rest)) if rest else values).reshape(-1, size)
+    whole = values.size // size
+    cells, rest = values[: whole * size].reshape(-1, size), values[whole * size :]
     order = np.argsort(indices, kind="stable")
-    # Indices that sort found need no check, for which take would fill a copy first.
-    ordered = cells.take(order, axis=0, out=room.empty(cells.shape, cells.dtype), mode="clip")
+    ordered = room.empty((order.size, size), values.dtype)
+    if whole:
+        # Indices that a sort found need no check, for which take would fill a copy first. A short last cell is put right below.
+        cells.take(order, axis=0, out=ordered, mode="clip")
+    if rest.size:
+        last = ordered[int(np.flatnonzero(order == whole)[0])]
+        last[: rest.size], last[rest.size :] = rest, 0
     ends = np.cumsum(np.bincount(indices, minlength=INDICES))
     groups = np.split(ordered, ends[:-1])
     return [[group.reshape(-1)] if group.size else [] for group in groups]

@@ -8,13 +8,13 @@ from aecodec.compiled.streams import joint_digits, joint_values, largest_and_sum
 from aecodec.errors import FormatError
 from aecodec.packing import zstd
 from aecodec.packing.digits import pack_digits, packed_size, unpack_digits
+from aecodec.packing.draft import STORED, Draft, finished, put_frame
 from aecodec.packing.plan import BYTES, CONSTANT, GAPS, HASTY, JOINT, JOINT_FIRST, LOW_BITS, THRIFTY, plan_for_histogram
 from aecodec.packing.plan_table import plan_for_mean
 from aecodec.packing.varint import Cursor, put_varint
 
 MAX_DEPTH = 16
 _SAMPLE = 1 << 14
-_STORED = 0
 
 
 class _Effort(NamedTuple):
@@ -53,10 +53,16 @@ def encode_stream(
     The layout comes from the mean of the values, or, if `thorough`, from their histogram; with `hasty` it is the fastest
     of those that are nearly as small. `layout` is the op of the root, of one that can hold the values.
     """
-    out = bytearray()
-    effort = _Effort(thorough, hasty)
-    _encode(out, values, signed, effort, 0, layout)
-    return bytes(out)
+    return finished([draft_stream(values, signed=signed, thorough=thorough, hasty=hasty, layout=layout)])[0]
+
+
+def draft_stream(
+    values: np.ndarray, *, signed: bool = False, thorough: bool = False, hasty: bool = False, layout: int | None = None
+) -> Draft:
+    """`encode_stream`, but that the leaves are left to `finished`."""
+    draft = Draft()
+    _encode(draft, values, signed, _Effort(thorough, hasty), 0, layout)
+    return draft
 
 
 def encode_repeats(values: np.ndarray, level: int) -> bytes:
@@ -66,13 +72,15 @@ def encode_repeats(values: np.ndarray, level: int) -> bytes:
     maximum = int(values.max(initial=0))
     if maximum < 256:
         out.append(BYTES)
-        _put_frame(out, values.astype(np.uint8), level)
+        narrow = np.ascontiguousarray(values, np.uint8)
+        put_frame(out, narrow, zstd.compress(narrow.data, level))
         return bytes(out)
     out.append(JOINT_FIRST + len(JOINT) - 1)
     digits = np.minimum(values, base - 1).astype(np.uint8)
-    _put_frame(out, digits, level)
-    _encode(out, values.compress(digits == base - 1) - values.dtype.type(base - 1), False, _Effort(), 1)
-    return bytes(out)
+    put_frame(out, digits, zstd.compress(digits.data, level))
+    rest = Draft()
+    _encode(rest, values.compress(digits == base - 1) - values.dtype.type(base - 1), False, _Effort(), 1)
+    return bytes(out) + finished([rest])[0]
 
 
 def decode_stream(cursor: Cursor, count: int) -> np.ndarray:
@@ -81,7 +89,7 @@ def decode_stream(cursor: Cursor, count: int) -> np.ndarray:
 
 
 def _encode(
-    out: bytearray,
+    draft: Draft,
     values: np.ndarray,
     signed: bool,
     effort: _Effort,
@@ -95,38 +103,38 @@ def _encode(
     op = _plan(values, maximum, total, signed, effort) if depth < MAX_DEPTH - 4 else (BYTES if maximum < 256 else 7)
     op = layout if layout is not None and maximum else op
     if op == GAPS:
-        _encode_gaps(out, values, effort, depth)
+        _encode_gaps(draft, values, effort, depth)
         return
-    out.append(op)
+    draft.out.append(op)
     if op == BYTES:
-        _put_leaf(out, _narrow(values, maximum))
+        draft.add(_narrow(values, maximum))
     elif op in LOW_BITS:
         bits = LOW_BITS[op]
         low = values.astype(np.uint8)
         if bits < 8:
             low &= np.uint8((1 << bits) - 1)
-        out += pack_digits(low, 1 << bits, 8 // bits).data
-        _encode(out, values >> bits, False, effort, depth + 1)
+        draft.out += pack_digits(low, 1 << bits, 8 // bits).data
+        _encode(draft, values >> bits, False, effort, depth + 1)
     elif op >= JOINT_FIRST:
         base, per_byte = JOINT[op - JOINT_FIRST]
         packed, escaped, of_escaped = joint_digits(values, base, per_byte)
-        _put_leaf(out, packed)
+        draft.add(packed)
         if maximum >= base - 1:
-            _encode(out, escaped, False, effort, depth + 1, known=of_escaped)
+            _encode(draft, escaped, False, effort, depth + 1, known=of_escaped)
 
 
-def _encode_gaps(out: bytearray, values: np.ndarray, effort: _Effort, depth: int) -> None:
+def _encode_gaps(draft: Draft, values: np.ndarray, effort: _Effort, depth: int) -> None:
     where = np.flatnonzero(values != 0)
-    out.append(GAPS)
-    put_varint(out, where.size)
+    draft.out.append(GAPS)
+    put_varint(draft.out, where.size)
     gaps = np.empty(where.size, np.uint32)
     gaps[:1] = where[:1]
     np.subtract(where[1:], where[:-1], out=gaps[1:], casting="unsafe")
     gaps[1:] -= np.uint32(1)
-    _encode(out, gaps, False, effort, depth + 1)
+    _encode(draft, gaps, False, effort, depth + 1)
     others = values.take(where)
     others -= values.dtype.type(1)
-    _encode(out, others, False, effort, depth + 1)
+    _encode(draft, others, False, effort, depth + 1)
 
 
 def _plan(values: np.ndarray, maximum: int, total: int, signed: bool, effort: _Effort) -> int:
@@ -190,24 +198,9 @@ def positions(gaps: np.ndarray) -> np.ndarray:
     return where
 
 
-def _put_leaf(out: bytearray, packed: np.ndarray) -> None:
-    _put_frame(out, packed, None)
-
-
-def _put_frame(out: bytearray, packed: np.ndarray, level: int | None) -> None:
-    data = np.ascontiguousarray(packed).data
-    frame = zstd.huffman(data) if level is None else zstd.compress(data, level)
-    if len(frame) >= packed.size:
-        put_varint(out, _STORED)
-        out += data
-    else:
-        put_varint(out, len(frame))
-        out += frame
-
-
 def _leaf(cursor: Cursor, size: int) -> np.ndarray:
     length = cursor.varint()
-    if length == _STORED:
+    if length == STORED:
         return np.frombuffer(cursor.take(size), np.uint8)
     return np.frombuffer(zstd.decompress(cursor.take(length), size), np.uint8)
 
