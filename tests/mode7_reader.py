@@ -224,7 +224,7 @@ class Walk:
             return frame, channel - int(name[-1])
         return None
 
-    def run(self, take, tell):
+    def run(self, take, tell=None):
         """`take`: the residual of a place with a scale index; `tell`: whether the value of a place with an index of odds is 0."""
         _, _, rows, columns = self.shape
         levels = min(6, math.floor(math.log2(max(rows, columns))))

@@ -1,5 +1,7 @@
 """The compiled phases against numpy and the model's graph: the same values, symbols and files, for any layout and any data."""
 
+import threading
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,7 +13,7 @@ from aecodec.codec.fine_lattice import FineValues
 from aecodec.codec.predicted_encoding import _code_phases
 from aecodec.compiled import path
 from aecodec.compiled.kernels import kernels
-from aecodec.compiled.room import Room, room
+from aecodec.compiled.room import Room, _left, room
 from aecodec.compiled.walk import serves, walk
 from aecodec.models.linear_predictor import linear_predictor
 from aecodec.models.predictor import PredictorWeights, predictor_graph
@@ -152,6 +154,27 @@ def test_rooms_lie_within_rooms_and_are_kept():
     for expected in (False, True):  # what was too much does not keep what came after it from growing
         with room() as after:
             assert np.may_share_memory(after.empty(larger, np.uint8), after.memory) is expected
+
+
+def test_a_room_is_left_to_the_threads_that_come_after():
+    used = []
+
+    def work():
+        with room() as mine:
+            mine.empty(1000, np.uint8)
+            used.append(mine)
+
+    for _ in range(3):
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    assert used[0] is used[1] is used[2]
+    many = [threading.Thread(target=work) for _ in range(20)]
+    for thread in many:
+        thread.start()
+    for thread in many:
+        thread.join()
+    assert len(_left) <= 4
 
 
 def test_files_are_made_by_the_compiled_phases(winds, monkeypatch):

@@ -7,6 +7,8 @@ from aecodec.codec.effort import effort_of
 from aecodec.codec.model import Model
 from aecodec.limits import DEFAULT_LIMITS, Limits
 
+_MANY = 32  # chunks, of which one more or less makes no difference to threads
+
 
 def check_writable(spec: ArraySpec, limits: Limits) -> None:
     """LimitError for arrays that no reader with such limits would take."""
@@ -24,8 +26,8 @@ def chunk_length(
 ) -> int:
     """Steps of the stream axis in a chunk: about as many values as the level has in one, in whole tiles, and within `limits`.
 
-    Where the stream is known to have `total` steps, its chunks are about alike and of an even number, so that threads have as
-    much to do.
+    Where the stream is known to have `total` steps, and few chunks, these are about alike and of an even number, so that threads
+    have as much to do.
     """
     if spec.axes.stream is None:
         return 1
@@ -37,8 +39,8 @@ def chunk_length(
         unit = tile // math.gcd(tile, spec.steps_per_sample) if spec.stream_axis == 0 else tile
     most = max(1, limits.chunk_bytes // (sample * spec.real_dtype.itemsize))
     usual = min(most, max(unit, round(length / unit) * unit))
-    if total is None or total <= usual:
+    chunks = 1 if total is None else -(-total // usual)
+    if total is None or not 1 < chunks < _MANY:
         return usual
-    chunks = -(-total // usual)
     alike = -(-total // (chunks + chunks % 2))
     return min(usual, -(-alike // unit) * unit)

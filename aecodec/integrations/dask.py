@@ -67,7 +67,7 @@ def to_aecz(
     options = make_options(False if model is None else model, axes, level, embed_model, "auto", 1, metadata, fidelity)
     spec = spec_of(array, options)
     options = with_range(array, spec, options)
-    length = chunk_length(spec, options.model, level)
+    length = chunk_length(spec, options.model, level, total=spec.length)
     starts = list(range(0, max(1, spec.length), length)) if spec.axes.stream is not None else [0]
     many = chunks_to_encode(array, spec, length)
     reference = travelling(options.model)

@@ -177,7 +177,7 @@ def evaluate(
     options = make_options(False if model is None else model, axes, level, None, "auto", 1, None, fidelity)
     spec = spec_of(array, options)
     options = with_range(array, spec, options)
-    length = chunk_length(spec, options.model, level)
+    length = chunk_length(spec, options.model, level, total=spec.length)
     blocks = along_stream(array, spec, chunks_to_encode(array, spec, length) * length).to_delayed()
     reference, one = travelling(options.model), dask.delayed(_evaluated)
     total = Evaluation()
