@@ -1,7 +1,8 @@
 """dask on one worker and on two: python bench/scale.py [--data DIR] [--quick].
 
 Chunk-parallel work on a local cluster, workers of one thread each: coding a dask array to one file, decoding it, coding it to a
-zarr store, evaluating, and fitting. Every block is read where it is needed, so that no data travel. Rounds by turns, medians.
+zarr store, evaluating, and fitting. Every block is read where it is needed, so that no data travel. Rounds by turns, medians; one
+cluster at a time, since one that waits takes a twentieth of a core.
 Efficiency: time on one worker over twice that on two. From these rates follows what 10 TB and 1 PB take.
 """
 
@@ -94,25 +95,33 @@ def _summed(block: np.ndarray) -> np.ndarray:
     return np.full((1,) * block.ndim, block.sum(dtype=np.float64))
 
 
-def measure(array: da.Array, field: FieldSet, model: aecodec.Model, level: int, runs: int, clients: list) -> list[Row]:
+def measure(array: da.Array, field: FieldSet, model: aecodec.Model, level: int, runs: int) -> list[Row]:
     """Rows of one level: each work on one worker and on two, by turns."""
-    rows = []
+    seconds: dict[str, tuple[list[float], list[float]]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for name, work in works(array, field, model, level, Path(folder)).items():
-            seconds: list[list[float]] = [[], []]
-            for number in range(runs + 1):
-                for which in (0, 1) if number % 2 else (1, 0):
-                    with clients[which].as_current():
+        for workers in (1, 2, 2, 1):
+            with cluster(workers) as local, distributed.Client(local):
+                for name, work in works(array, field, model, level, Path(folder)).items():
+                    times = seconds.setdefault(name, ([], []))[workers - 1]
+                    work()  # loads modules and sessions
+                    for _ in range(runs):
                         start = time.perf_counter()
                         work()
-                        seconds[which].append(time.perf_counter() - start)
-            one, two = (statistics.median(times[1:]) for times in seconds)  # the first loads modules and sessions
-            ratio = array.nbytes / (Path(folder) / "run.aecz").stat().st_size
-            rates = [round(array.nbytes / 1e6 / s, 1) for s in (one, two)]
-            rows.append(
-                Row(field.name, name, level, round(array.nbytes / 1e6, 1), *rates, round(one / (2 * two), 3), round(ratio, 2))
-            )
+                        times.append(time.perf_counter() - start)
+        ratio = array.nbytes / (Path(folder) / "run.aecz").stat().st_size
+    rows = []
+    for name, (ones, twos) in seconds.items():
+        one, two = statistics.median(ones), statistics.median(twos)
+        rates = [round(array.nbytes / 1e6 / s, 1) for s in (one, two)]
+        rows.append(Row(field.name, name, level, round(array.nbytes / 1e6, 1), *rates, round(one / (2 * two), 3), round(ratio, 2)))
     return rows
+
+
+def cluster(workers: int) -> distributed.LocalCluster:
+    """Of workers of one thread each."""
+    return distributed.LocalCluster(
+        n_workers=workers, threads_per_worker=1, dashboard_address=":0", memory_limit=0, silence_logs=40
+    )
 
 
 def show(rows: list[Row]) -> None:
@@ -144,7 +153,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, help="folder with fields/*.npy; default: the iris-sample-data package")
     parser.add_argument("--quick", action="store_true", help="less data, fewer rounds, no CSV")
-    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--runs", type=int, default=2, help="of each work on each of four clusters")
     options = parser.parse_args()
     (field,) = load_sets(options.data, [SET if options.data else FALLBACK])
     if isinstance(field, str):
@@ -152,15 +161,9 @@ def main() -> None:
     folder = tempfile.TemporaryDirectory()
     array = tiled(field, QUICK_BLOCKS if options.quick else BLOCKS, Path(folder.name) / "block.npy")
     model = fit(field, absolute_bound(field.test, FRACTION))
-    clients = []
-    for workers in (1, 2):
-        cluster = distributed.LocalCluster(
-            n_workers=workers, threads_per_worker=1, dashboard_address=":0", memory_limit=0, silence_logs=40
-        )
-        clients.append(distributed.Client(cluster, set_as_default=False))
     rows = []
     for level in LEVELS[:1] if options.quick else LEVELS:
-        rows += measure(array, field, model, level, 1 if options.quick else options.runs, clients)
+        rows += measure(array, field, model, level, 1 if options.quick else options.runs)
     show(rows)
     print(f"{os.cpu_count()} cores; load average {os.getloadavg()[0]:.2f}")
     if not options.quick:
@@ -169,8 +172,6 @@ def main() -> None:
             writer = csv.DictWriter(file, [field.name for field in fields(Row)], lineterminator="\n")
             writer.writeheader()
             writer.writerows(asdict(row) for row in rows)
-    for client in clients:
-        client.cluster.close()
     folder.cleanup()
 
 
