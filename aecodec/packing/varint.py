@@ -24,26 +24,36 @@ class Cursor:
 
     def __init__(self, data: bytes | memoryview) -> None:
         self._data = memoryview(data)
+        self._size = len(self._data)
         self._at = 0
 
     @property
     def remaining(self) -> int:
         """Bytes not yet read."""
-        return len(self._data) - self._at
+        return self._size - self._at
 
     def take(self, size: int) -> memoryview:
         """The next `size` bytes."""
-        if size > self.remaining:
-            raise TruncatedError(f"{size} bytes were declared at offset {self._at}, {self.remaining} are left")
-        self._at += size
-        return self._data[self._at - size : self._at]
+        at, end = self._at, self._at + size
+        if end > self._size:
+            raise TruncatedError(f"{size} bytes were declared at offset {at}, {self.remaining} are left")
+        self._at = end
+        return self._data[at:end]
 
     def byte(self) -> int:
         """The next byte."""
-        return self.take(1)[0]
+        at = self._at
+        if at == self._size:
+            raise TruncatedError(f"1 bytes were declared at offset {at}, 0 are left")
+        self._at = at + 1
+        return self._data[at]
 
     def varint(self, limit: int = 2**63 - 1) -> int:
         """The next varint, at most `limit`."""
+        value = self.byte()
+        if value < 128 and value <= limit:  # nearly all are
+            return value
+        self._at -= 1
         value = 0
         for shift in range(0, 63, 7):
             byte = self.byte()
