@@ -214,6 +214,17 @@ def test_a_symbol_that_tells_no_zero_is_a_typed_error(telling, bodies):
         decode_predicted(Cursor(bytes(out)), SHAPE, dtype, telling, (0, 0))
 
 
+def test_bytes_after_the_symbols_that_tell_zeros_are_refused(telling, bodies):
+    body, dtype, _ = bodies["zeros"]
+    source = Cursor(body)
+    out = bytearray(source.take(1 + 8 * 2 + 1 if body[0] & PER_CHANNEL else 10))
+    for end in (b"", b"", b"\0"):
+        put_section(out, bytes(source.take(source.varint())) + end)
+    out += source.take(source.remaining)
+    with pytest.raises(FormatError, match="unexpected bytes after the end"):
+        decode_predicted(Cursor(bytes(out)), SHAPE, dtype, telling, (0, 0))
+
+
 def test_a_chunk_beyond_the_reference_field_is_a_model_error(bodies, sited):
     body, dtype, _ = bodies["exceptions"]
     for shape, origin in (((3, 2, 6, 9), (0, 0)), ((3, 2, 7, 8), (0, 0)), (SHAPE, (1, 0)), (SHAPE, (0, 2**40))):

@@ -66,15 +66,13 @@ def decode_predicted(
         section.end()
         found[grid] = lorenzo_restore(coarse, base_axes) * np.int32(lattice.spacing)
 
-        section = cursor.section()
-        grouped = GroupedSymbols(section, found.size)
-        told = GroupedSymbols(cursor.section(), found.size) if layout.zeros else None
+        grouped = _groups(cursor.section(), found.size)
+        told = _groups(cursor.section(), found.size) if layout.zeros else None
         classes = decode_classes(cursor.section(), shape) if flags & CLASSES else None
         sites = model.constant_sites(shape, origin) if flags & CONSTANT else None
         if flags & CONSTANT and sites is None:
             raise FormatError("chunk leaves out constant sites, but its model names none")
         free = union(classes, sites, shape)
-
         zeros = None if told is None else ZerosTaken(told, found.shape, free)
 
         def code(phase: Phase, mean: np.ndarray, index: np.ndarray, known: np.ndarray | None) -> np.ndarray:
@@ -89,7 +87,6 @@ def decode_predicted(
             place = zero_frames(base, lattice.units, shape)
             run_phases(found, layout, lattice.spacing, model.predict, code, place, None if zeros is None else zeros.tell)
         grouped.end()
-        section.end()
         if told is not None:
             told.end()
         array = restore(from_frames(found, shape), lattice, dtype, base, sites, None if zeros is None else zeros.frames, out)
@@ -99,6 +96,13 @@ def decode_predicted(
         apply_exceptions(cursor.section(), array)
     cursor.end()
     return array
+
+
+def _groups(section: Cursor, limit: int) -> GroupedSymbols:
+    """All that a section holds."""
+    found = GroupedSymbols(section, limit)
+    section.end()
+    return found
 
 
 def union(classes: np.ndarray | None, sites: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray | None:
