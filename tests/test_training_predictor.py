@@ -16,7 +16,8 @@ from aecodec.models.predictor_network import network_graph
 from aecodec.packing.stream import unzigzag
 from aecodec.phases import INPUT_LIMIT
 from aecodec.runtime.ort import OrtRun
-from aecodec.training.predictor_data import Coder, Crop, CropSource, FineUnits, Pool
+from aecodec.training.pool import Pool
+from aecodec.training.predictor_data import Coder, Crop, CropSource, FineUnits
 from aecodec.training.predictor_network import KindConv, NetworkShape, PredictorModule
 from aecodec.training.predictor_objective import PredictorObjective, PredictorSettings, code_length, network_layout, padded
 

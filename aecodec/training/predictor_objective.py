@@ -23,7 +23,8 @@ from aecodec.models.predictor import PredictorWeights, whole_weights
 from aecodec.models.predictor_fit import PredictorFitter
 from aecodec.models.predictor_network import OCTAVE, feature_count, network_graph, with_predictor
 from aecodec.phases import MAGNITUDE_UNIT, ZERO, PhaseLayout
-from aecodec.training.predictor_data import Coder, Crop, CropSource, FineUnits, Group, PhaseSample, Pool, Source
+from aecodec.training.pool import Pool
+from aecodec.training.predictor_data import Coder, Crop, CropSource, FineUnits, Group, PhaseSample, Source
 from aecodec.training.predictor_network import NetworkShape, PredictorModule, Seen
 
 FIELD_SHAPE = NetworkShape(16, ((3, 3), (3, 3), (3, 3)))
