@@ -84,7 +84,8 @@ def run_phases(
             known = zeros(block, _odds(found).reshape(target.shape)) if layout.zeros and zeros is not None else None
             step = _step(code(block, mean, index, known), spacing)
             if known is not None and zero is not None:
-                np.subtract(targets(np.broadcast_to(zero, shape), block), mean, out=step, where=known)
+                # Into an array of its own: the residuals belong to `code`, and those that are their own steps are no copies.
+                step = np.where(known, targets(np.broadcast_to(zero, shape), block) - mean, step)
             np.add(mean, step, out=target)
             if block.stride > 1 or block.along == ROWS:  # the last phase's are nobody's neighbours
                 targets(sizes, block)[...] = np.minimum(np.abs(step), _SIZE_LIMIT)

@@ -174,6 +174,28 @@ def test_residuals_of_rounding_restore_every_value_to_half_the_spacing(bundle, s
     assert sum(coded) == values.size - values[grid].size
 
 
+def test_residuals_stay_what_they_were_where_values_are_told_to_be_zero():
+    layout = layout_of(1, 0, 1, ("zero",), zeros=True)
+    values, given = np.zeros((1, 1, 1, 5, 5), np.int32), []
+    values[base_grid(values.shape)] = 100
+
+    def predict(inputs, phase):
+        return np.zeros((len(inputs.planes), 3, *inputs.planes.shape[2:]), np.float32)
+
+    def tell(phase, odds):
+        return np.arange(odds.size).reshape(odds.shape) % 2 == 0
+
+    def code(phase, mean, index, known):
+        assert known.dtype == bool
+        given.append(np.full(mean.shape, 3, np.int32))
+        return given[-1]
+
+    run_phases(values, layout, 1, predict, code, np.array([[[[[7]]]]], np.int32), tell)
+    assert all((residual == 3).all() for residual in given)
+    assert (values == 7).any()
+    assert (values > 100).any()
+
+
 def test_zero_lies_at_minus_the_base_in_fine_units():
     base = np.array([[[[3.0, -1.1]]], [[[1e300, -1e300]]]]).transpose(1, 0, 2, 3)
     found = zero_frames(base, np.array([0.5, 1e-300]), (7, 2, 1, 2))
