@@ -11,7 +11,7 @@
         for (int64_t j = 0; j < n; j++, index += step, residual += step) {                                                      \
             int64_t place = used[*index];                                                                                       \
             if (place >= ends[*index]) return 0;                                                                                \
-            *residual = symbols[place];                                                                                         \
+            *residual = symbols[place];__builtin_prefetch(symbols+place+64);                                                                                 \
             used[*index] = place + 1;                                                                                           \
         }                                                                                                                       \
         return 1;                                                                                                               \
@@ -20,13 +20,13 @@
 TAKE(16)
 TAKE(32)
 
-/* The same from place `at` on, but that nothing is taken where it is `free`, and the residual is 0. */
-static int take_some(const Symbols *symbols, const uint8_t *free, const Geometry *g, const Scratch *s, int64_t at, int64_t step,
+/* The same from place `at` on, but that nothing is taken where it is `free`, each `next` from the last, and the residual is 0. */
+static int take_some(const Symbols *symbols, const uint8_t *free, int64_t next, const Scratch *s, int64_t at, int64_t step,
                      int64_t *used, const int64_t *ends, int64_t n) {
-    for (int64_t j = 0; j < n; j++, at += step) {
+    for (int64_t j = 0; j < n; j++, at += step, free += next) {
         int k = s->index[at];
         s->residual[at] = 0;
-        if (free[at / g->count * g->next_line + at % g->count * g->next]) continue;
+        if (*free) continue;
         if (used[k] >= ends[k]) return 0;
         s->residual[at] = symbols->width == 2 ? ((const int16_t *)symbols->all)[used[k]] : ((const int32_t *)symbols->all)[used[k]];
         used[k]++;
@@ -38,16 +38,20 @@ static int take_some(const Symbols *symbols, const uint8_t *free, const Geometry
 static int take_residuals(const Phase *phase, const Scratch *s, int64_t plane, const Symbols *symbols, int64_t *used,
                           const int64_t *ends) {
     const Geometry *g = &phase->geometry;
-    int64_t n = g->count, outer = g->across ? n : 1, inner = g->across ? g->lines : g->lines * n, step = g->across ? n : 1;
+    int64_t stride = stride_of(g), outer = g->across ? g->count : g->lines, inner = g->across ? g->lines : g->count;
+    int64_t apart = g->across ? 1 : stride, step = g->across ? stride : 1;
+    int64_t free_apart = g->across ? g->next : g->next_line, free_step = g->across ? g->next_line : g->next;
     int enough = 1;
     for (int64_t i = 0; enough && i < outer; i++) {
-        const uint8_t *index = s->index + i;
+        const uint8_t *index = s->index + i * apart;
+        int32_t *residual = s->residual + i * apart;
         if (phase->free)
-            enough = take_some(symbols, phase->free + plane * g->extent + g->first, g, s, i, step, used, ends, inner);
+            enough = take_some(symbols, phase->free + plane * g->extent + g->first + i * free_apart, free_step, s, i * apart, step,
+                               used, ends, inner);
         else if (symbols->width == 2)
-            enough = take16(symbols->all, index, step, used, ends, s->residual + i, inner);
+            enough = take16(symbols->all, index, step, used, ends, residual, inner);
         else
-            enough = take32(symbols->all, index, step, used, ends, s->residual + i, inner);
+            enough = take32(symbols->all, index, step, used, ends, residual, inner);
     }
     return enough;
 }

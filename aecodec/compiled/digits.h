@@ -105,7 +105,12 @@ static void unpack(const uint8_t *packed, int64_t size, int base, int per_byte, 
 
 LOOP int64_t count_equal(const uint8_t *restrict values, uint8_t wanted, int64_t n) {
     int64_t count = 0;
-    for (int64_t i = 0; i < n; i++) count += values[i] == wanted;
+    for (int64_t at = 0; at < n; at += UINT8_MAX) { /* so many fit into counts of a byte */
+        int64_t end = n - at < UINT8_MAX ? n : at + UINT8_MAX;
+        uint8_t part = 0;
+        for (int64_t i = at; i < end; i++) part += values[i] == wanted;
+        count += part;
+    }
     return count;
 }
 

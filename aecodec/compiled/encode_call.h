@@ -28,13 +28,13 @@ typedef struct {
 
 /* The residuals of a plane. */
 static void take_nearest(const Source *source, const Geometry *g, const Scratch *s, int64_t plane) {
-    int64_t channel = plane % source->channels, apart = source->per_channel > 1 ? g->next : 0, n = g->count;
+    int64_t channel = plane % source->channels, apart = source->per_channel > 1 ? g->next : 0, n = g->count, stride = stride_of(g);
     const double *base = source->base + channel * source->per_channel;
     for (int64_t a = 0; a < g->lines; a++) {
         int64_t at = g->first + a * g->next_line;
         const char *values = source->values + (plane * g->extent + at) * (source->wide ? 8 : 4);
         to_units(values, source->wide, g->next, base + (apart ? at : 0), apart, source->scales[channel], s->reals, n);
-        quantize(s->reals, s->means + a * n, 1.0 / (double)g->spacing, source->dead_zone, s->residual + a * n, n);
+        quantize(s->reals, s->means + a * stride, 1.0 / (double)g->spacing, source->dead_zone, s->residual + a * stride, n);
     }
 }
 
@@ -47,40 +47,43 @@ typedef struct {
     int64_t done;
 } Found;
 
-/* Returns all bits that are set. */
-LOOP uint32_t zigzag_narrow(const int32_t *restrict residual, uint16_t *restrict out, int64_t n) {
+/* Lines one after the other; returns all bits that are set. */
+LOOP uint32_t zigzag_narrow(const int32_t *restrict residual, int64_t stride, uint16_t *restrict out, int64_t lines, int64_t n) {
     uint32_t bits = 0;
-    for (int64_t i = 0; i < n; i++) {
-        uint32_t symbol = zigzag(residual[i]);
-        out[i] = (uint16_t)symbol;
-        bits |= symbol;
-    }
+    for (; lines; lines--, residual += stride, out += n)
+        for (int64_t i = 0; i < n; i++) {
+            uint32_t symbol = zigzag(residual[i]);
+            out[i] = (uint16_t)symbol;
+            bits |= symbol;
+        }
     return bits;
 }
 
-/* Append the residuals of one plane and their indices, but where nothing is coded. */
-static void append_residuals(const Phase *phase, const Scratch *s, int64_t plane, Found *found) {
-    const Geometry *g = &phase->geometry;
-    int64_t n = g->count, size = g->lines * n, done = found->done;
-    uint16_t *narrow = (uint16_t *)found->symbols + done;
-    int32_t *wide = (int32_t *)found->symbols + done;
-    uint32_t bits = 0;
-    if (!phase->free && !g->across) {
-        if (found->narrow)
-            bits = zigzag_narrow(s->residual, narrow, size);
-        else
-            memcpy(wide, s->residual, (size_t)size * 4);
-        memcpy(found->indices + done, s->index, (size_t)size);
-        found->done = done + size;
-        found->overflow |= bits > UINT16_MAX;
-        return;
+/* Append the residuals of one plane and their indices, all of them, line by line. */
+static void append_lines(const Geometry *g, const Scratch *s, Found *found) {
+    int64_t n = g->count, stride = stride_of(g);
+    uint16_t *narrow = (uint16_t *)found->symbols + found->done;
+    int32_t *wide = (int32_t *)found->symbols + found->done;
+    if (found->narrow) found->overflow |= zigzag_narrow(s->residual, stride, narrow, g->lines, n) > UINT16_MAX;
+    for (int64_t a = 0; a < g->lines; a++, found->done += n, wide += n) {
+        if (!found->narrow) memcpy(wide, s->residual + a * stride, (size_t)n * 4);
+        memcpy(found->indices + found->done, s->index + a * stride, (size_t)n);
     }
-    int64_t outer = g->across ? n : g->lines, inner = g->across ? g->lines : n;
-    int64_t step = g->across ? n : 1, line = g->across ? 1 : n, count = 0;
+}
+
+/* The same but where nothing is coded, in either order. */
+static void append_some(const Phase *phase, const Scratch *s, int64_t plane, Found *found) {
+    const Geometry *g = &phase->geometry;
+    uint16_t *narrow = (uint16_t *)found->symbols + found->done;
+    int32_t *wide = (int32_t *)found->symbols + found->done;
+    uint32_t bits = 0;
+    int64_t outer = g->across ? g->count : g->lines, inner = g->across ? g->lines : g->count, count = 0;
+    int64_t step = g->across ? stride_of(g) : 1, line = g->across ? 1 : stride_of(g);
+    int64_t next = g->across ? g->next_line : g->next, next_line = g->across ? g->next : g->next_line;
     const uint8_t *free = phase->free ? phase->free + plane * g->extent + g->first : NULL;
-    for (int64_t i = 0; i < outer; i++) {
+    for (int64_t i = 0; i < outer; i++)
         for (int64_t j = 0, at = i * line; j < inner; j++, at += step) {
-            if (free && free[at / n * g->next_line + at % n * g->next]) {
+            if (free && free[i * next_line + j * next]) {
                 s->residual[at] = 0;
                 continue;
             }
@@ -89,11 +92,17 @@ static void append_residuals(const Phase *phase, const Scratch *s, int64_t plane
                 narrow[count] = (uint16_t)zigzag(s->residual[at]);
             else
                 wide[count] = s->residual[at];
-            found->indices[done + count++] = s->index[at];
+            found->indices[found->done + count++] = s->index[at];
         }
-    }
-    found->done = done + count;
+    found->done += count;
     found->overflow |= found->narrow && bits > UINT16_MAX;
+}
+
+static void append_residuals(const Phase *phase, const Scratch *s, int64_t plane, Found *found) {
+    if (!phase->free && !phase->geometry.across)
+        append_lines(&phase->geometry, s, found);
+    else
+        append_some(phase, s, plane, found);
 }
 
 /* Returns 0 as soon as symbols do not fit. */
@@ -129,7 +138,7 @@ static int check_phases(Source *source, const Py_buffer *b, const Walk *walk, in
     for (Py_ssize_t i = 0; i < walk->count; i++) {
         const Phase *phase = walk->phases + i;
         const Geometry *g = &phase->geometry;
-        int64_t planes = walk->buffers[i * COMMON + VALUES].len / 4 / (g->known_lines * g->known_count);
+        int64_t planes = walk->buffers[i * COMMON + VALUES].len / 4 / g->known_plane;
         if (!parse_source(source, b, phase, planes)) return 0;
         room -= phase->planes * g->lines * g->count;
         if (room < 0) return fail("no room for the symbols");

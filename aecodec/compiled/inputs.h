@@ -1,4 +1,4 @@
-/* What a linear predictor sees of one plane of a phase, line by line: integers, and how far they are to be shifted.
+/* What a linear predictor sees of one plane of a phase: midpoints, differences from them, and how far these are to be shifted.
  *
  * A plane is walked along memory, whether the phase's own lines run along it or across it: a line is one of memory here.
  * FORMAT.md, 4.10, is normative; phase_inputs.py and the model's graph do the same in numpy and ONNX Runtime.
@@ -9,7 +9,7 @@
 #include "vectors.h"
 
 enum { INPUT_LIMIT = 4095, LIMIT_BITS = 12, ROOM = 16, LARGEST_MAGNITUDE = (1 << 14) - 1, INDICES = 48, SIZE_LIMIT = 1 << 20 };
-enum { LINES = 4 }; /* that are kept in cache */
+enum { BAND = 1024, LEAST_LINES = 4 }; /* values that are kept in cache, about; and lines of them at least */
 enum { MOST_SOURCES = 8, MOST_PLANES = 3 + 2 * MOST_SOURCES };
 
 /* int64 so that Python can hand it over as one array (walk.py); "known" is the grid before the phase. */
@@ -20,157 +20,148 @@ typedef struct {
     int64_t sources, offsets;         /* their number; 1 if they have offsets */
     int64_t spacing, mean_bits, scale_bits;
     int64_t extent, first, next_line, next; /* where the phase's values are in a plane of the array */
+    int64_t known_pitch, known_plane;       /* from a line of the known grid to the next, and from a plane's to the next's */
+    int64_t new_pitch, new_plane;           /* of the grid after the phase */
 } Geometry;
 
-/* Grids of all planes: fine units and magnitudes of residuals as known before; this phase's distances from midpoints. */
+/* Grids of all planes: fine units and magnitudes of residuals as known before; this phase's distances from midpoints, dense. Where a
+ * phase's lines run across memory's, its values lie between known lines of the same grid. */
 typedef struct {
     const int32_t *values, *sizes;
     int32_t *details;
 } Grids;
 
+/* Memory for one plane at a time. Numbers of a plane have a place to spare after each line (stride_of), so that several lines can be
+ * worked on as if they were one. */
 typedef struct {
-    const float *mean;          /* (P, 3, 3), in memory's orientation */
-    const float *near, *around; /* (P,): of magnitudes at the value, and summed over 3 x 3 */
-    float floor;
-} Weights;
-
-/* Memory for one plane at a time. */
-typedef struct {
-    int32_t *middle, *means, *residual, *raw, *expected;
-    uint8_t *index;
-    float *ring, *box, *own, *total, *zeros;
+    int32_t *middle, *means, *residual; /* (lines, stride) */
+    uint8_t *index;                     /* the same */
+    float *band, *total, *sums;         /* band.h */
+    int32_t *expected;
     double *reals; /* of one line */
+    int64_t band_lines, slots;
 } Scratch;
 
 static inline int64_t plane_count(const Geometry *g) { return 3 + (1 + g->offsets) * g->sources; }
+static inline int64_t stride_of(const Geometry *g) { return g->count + 1; }
+
+/* Whether the last values along the phase's direction have no known one after them. */
+static inline int is_open(const Geometry *g) { return g->across ? g->known_lines == g->lines : g->known_count == g->count; }
 
 static void free_scratch(Scratch *s) {
-    free(s->middle), free(s->means), free(s->residual), free(s->raw), free(s->expected), free(s->index);
-    free(s->ring), free(s->box), free(s->own), free(s->total), free(s->zeros), free(s->reals);
+    free(s->middle), free(s->means), free(s->residual), free(s->index);
+    free(s->band), free(s->total), free(s->sums), free(s->expected), free(s->reals);
 }
 
-/* Values of a line and one on each side, in whole vectors. */
-static inline int64_t line_room(const Geometry *g) { return whole_vectors(g->count) + 2; }
-
 static int make_scratch(Scratch *s, const Geometry *g) {
-    size_t plane = (size_t)(g->lines * g->count) + VECTOR, line = (size_t)line_room(g), planes = (size_t)plane_count(g);
+    int64_t stride = stride_of(g), most = BAND / stride > LEAST_LINES ? BAND / stride : LEAST_LINES;
+    s->band_lines = g->lines < most ? g->lines : most;
+    s->slots = (s->band_lines + 2) * stride + 2;
+    size_t plane = (size_t)(g->lines * stride) + VECTOR, band = (size_t)(s->band_lines * stride) + 2;
     s->middle = malloc(plane * 4);
     s->means = malloc(plane * 4);
     s->residual = malloc(plane * 4);
     s->index = malloc(plane);
-    s->raw = calloc(planes * line, 4);
-    s->expected = calloc(line, 4);
-    s->ring = calloc(LINES * planes * line, 4);
-    s->box = calloc(LINES * line, 4);
-    s->own = calloc(LINES * line, 4);
-    s->total = calloc(2 * line, 4);
-    s->zeros = calloc(line, 4);
-    s->reals = malloc(line * 8);
-    if (s->middle && s->means && s->residual && s->index && s->raw && s->expected && s->ring && s->box && s->own &&
-        s->total && s->zeros && s->reals)
-        return 1;
+    s->band = calloc((size_t)((plane_count(g) + 2) * s->slots), 4);
+    s->total = calloc(band, 4);
+    s->sums = calloc(band, 4);
+    s->expected = calloc(band, 4);
+    s->reals = malloc((size_t)stride * 8);
+    if (s->middle && s->means && s->residual && s->index && s->band && s->total && s->sums && s->expected && s->reals) return 1;
     free_scratch(s);
     return 0;
 }
 
-LOOP void halve(const int32_t *restrict a, const int32_t *restrict b, int32_t *restrict out, int64_t n) {
-    for (int64_t i = 0; i < n; i++) out[i] = wrap_add(a[i], b[i]) >> 1;
-}
+/* Lines from `row` on, values from `column` on, `rows` by `columns` of them, all alike in how far apart the known values on both sides
+ * are, and midpoints and those after them across the phase's own direction: 0 where there is none after. */
+typedef struct {
+    int64_t row, column, rows, columns, apart, after;
+} Part;
 
-LOOP void subtract(const int32_t *restrict a, const int32_t *restrict b, int32_t *restrict out, int64_t n) {
-    for (int64_t i = 0; i < n; i++) out[i] = wrap_sub(a[i], b[i]);
-}
-
-/* The known values on both sides of those between, of line a of one plane; the same line again where there is none after. Returns
- * how many have one after them: n, or n - 1. */
-static inline int64_t find_ends(const int32_t *plane, const Geometry *g, int64_t a, const int32_t **first, const int32_t **second) {
-    *first = plane + a * g->known_count;
-    if (g->across) {
-        *second = plane + (a + 1 < g->known_lines ? a + 1 : a) * g->known_count;
-        return g->count;
-    }
-    *second = *first + 1;
-    return g->known_count > g->count ? g->count : g->count - 1;
-}
-
-static inline void find_middle(const int32_t *plane, const Geometry *g, int64_t a, int32_t *out) {
-    const int32_t *first, *second;
-    int64_t paired = find_ends(plane, g, a, &first, &second);
-    halve(first, second, out, paired);
-    if (paired < g->count) out[paired] = wrap_add(first[paired], first[paired]) >> 1;
-}
-
-/* Differences of the midpoints of line a to those after them across the phase's own direction. */
-static void find_slope(const Geometry *g, int64_t a, const int32_t *here, int32_t *out) {
-    int64_t n = g->count;
-    if (g->across) {
-        subtract(here, here + 1, out, n - 1);
-        out[n - 1] = 0;
-    } else if (a + 1 < g->lines) {
-        subtract(here, here + n, out, n);
-    } else {
-        memset(out, 0, (size_t)n * 4);
-    }
-}
-
-/* Line a of input p, before it is shifted and clipped, where it lies or in `out`; NULL if its source is not there. */
-static const int32_t *find_input(const Grids *grids, const int64_t *places, const Geometry *g, const Scratch *s, int64_t p, int64_t a,
-                                 int32_t *out) {
-    int64_t n = g->count, known = g->known_lines * g->known_count;
-    const int32_t *here = s->middle + a * n, *first, *second;
-    if (p == 0) {
-        int64_t paired = find_ends(grids->values + places[0] * known, g, a, &first, &second);
-        subtract(first, second, out, paired);
-        if (paired < n) out[paired] = 0;
-    } else if (p == 1) {
-        find_slope(g, a, here, out);
-    } else if (p == plane_count(g) - 1) {
-        find_middle(grids->sizes + places[0] * known, g, a, out);
-    } else {
-        int64_t place = places[1 + (p - 2) / (1 + g->offsets)];
-        if (place < 0) return NULL;
-        if (!g->offsets || p % 2 == 0) return grids->details + (place * g->lines + a) * n;
-        find_middle(grids->values + place * known, g, a, s->expected);
-        subtract(here, s->expected, out, n);
-    }
-    return out;
-}
-
-/* The magnitudes of every fourth value of lines that are `apart`, and, in `bits`, what they have set: a sum of 32 bits holds if those
- * are few. */
-LOOP uint32_t add_fourths(const int32_t *restrict line, int64_t lines, int64_t apart, uint32_t n, uint32_t *restrict bits) {
-    uint32_t sum = 0, seen = 0;
-    for (; lines; lines--, line += apart)
-        for (uint32_t i = 0; i < n; i++) { /* without strides, that is faster */
-            uint32_t size = (uint32_t)wrap_abs(line[i]) & (i & 3 ? 0 : UINT32_MAX);
-            sum += size;
-            seen |= size;
+/* Those of lines from `row` to `end`: all but the last values, and these, of all but the last line, and of this. Returns how many. */
+static int find_parts(const Geometry *g, int64_t row, int64_t end, Part *parts) {
+    int open = is_open(g), count = 0, edge_row = !g->across || open, edge_column = g->across || open;
+    for (int last_row = 0; last_row < 2; last_row++)
+        for (int last_column = 0; last_column < 2; last_column++) {
+            int64_t first = last_row ? g->lines - 1 : row, stop = last_row || !edge_row || end < g->lines ? end : end - 1;
+            Part part = {first, last_column ? g->count - 1 : 0, stop - first, last_column ? 1 : g->count - edge_column, 0, 0};
+            if ((last_row && (!edge_row || end < g->lines)) || (last_column && !edge_column) || !part.rows || !part.columns) continue;
+            if (g->across) {
+                part.apart = last_row && open ? 0 : g->known_pitch;
+                part.after = last_column ? 0 : 1;
+            } else {
+                part.apart = last_column && open ? 0 : 1;
+                part.after = last_row ? 0 : stride_of(g);
+            }
+            parts[count++] = part;
         }
-    *bits = seen;
-    return sum;
+    return count;
 }
 
-static int64_t add_quarter(const int32_t *line, int64_t lines, int64_t apart, int64_t n) {
-    uint32_t bits, total = add_fourths(line, lines, apart, (uint32_t)n, &bits);
-    if ((uint64_t)bits * (uint64_t)((n / 4 + 1) * lines) <= INT32_MAX) return total;
+LOOP void halve(const int32_t *restrict from, int64_t apart, int64_t next_from, int32_t *restrict out, int64_t next_out, int64_t rows,
+                int64_t n) {
+    for (; rows; rows--, from += next_from, out += next_out)
+        for (int64_t i = 0; i < n; i++) out[i] = wrap_add(from[i], from[i + apart]) >> 1;
+}
+
+/* Midpoints of the known values, (lines, stride). */
+static void find_middle(const int32_t *known, const Geometry *g, int32_t *out) {
+    Part parts[4];
+    int count = find_parts(g, 0, g->lines, parts);
+    for (int k = 0; k < count; k++) {
+        const Part *p = parts + k;
+        halve(known + p->row * g->known_pitch + p->column, p->apart, g->known_pitch, out + p->row * stride_of(g) + p->column,
+              stride_of(g), p->rows, p->columns);
+    }
+}
+
+/* Sums of magnitudes at every fourth value of every fourth line. */
+LOOP int64_t add_details(const int32_t *details, int64_t lines, int64_t n) {
     int64_t sum = 0;
-    for (; lines; lines--, line += apart)
-        for (int64_t i = 0; i < n; i += 4) sum += wrap_abs(line[i]);
+    for (int64_t a = 0; a < lines; a += 4, details += 4 * n)
+        for (int64_t i = 0; i < n; i += 4) sum += wrap_abs(details[i]);
     return sum;
 }
 
-/* Bits to drop so that usual inputs, of which every fourth line is looked at, stay within the limit. */
+LOOP int64_t add_differences(const int32_t *from, int64_t apart, int64_t next, int64_t lines, int64_t n) {
+    int64_t sum = 0;
+    for (int64_t a = 0; a < lines; a += 4, from += 4 * next)
+        for (int64_t i = 0; i < n; i += 4) sum += wrap_abs(wrap_sub(from[i], from[i + apart]));
+    return sum;
+}
+
+static int64_t add_offsets(const int32_t *known, const Geometry *g, const int32_t *middle) {
+    Part parts[4];
+    int64_t sum = 0;
+    for (int k = find_parts(g, 0, g->lines, parts) - 1; k >= 0; k--) {
+        const Part *p = parts + k;
+        for (int64_t a = (p->row + 3) / 4 * 4; a < p->row + p->rows; a += 4)
+            for (int64_t i = (p->column + 3) / 4 * 4; i < p->column + p->columns; i += 4) {
+                const int32_t *first = known + a * g->known_pitch + i;
+                sum += wrap_abs(wrap_sub(middle[a * stride_of(g) + i], wrap_add(first[0], first[p->apart]) >> 1));
+            }
+    }
+    return sum;
+}
+
+/* Bits to drop so that usual inputs, of which a sixteenth is looked at, stay within the limit. */
 static int find_shift(const Grids *grids, const int64_t *places, const Geometry *g, const Scratch *s) {
-    int64_t most = 0, n = g->count, lines = (g->lines + 3) / 4;
-    for (int64_t p = 0; p < plane_count(g) - 1; p++) {
-        const int32_t *first = find_input(grids, places, g, s, p, 0, s->means);
-        if (!first) continue;
-        int is_made = first == s->means;
-        for (int64_t k = 1; is_made && k < lines; k++) find_input(grids, places, g, s, p, 4 * k, s->means + k * n);
-        int64_t total = add_quarter(first, lines, is_made ? n : 4 * n, n);
+    int64_t n = g->count, lines = g->lines, stride = stride_of(g), pitch = g->known_pitch;
+    const int32_t *values = grids->values + places[0] * g->known_plane;
+    int64_t most = g->across ? add_differences(values, pitch, pitch, lines - is_open(g), n)
+                             : add_differences(values, 1, pitch, lines, n - is_open(g));
+    int64_t slope = g->across ? add_differences(s->middle, 1, stride, lines, n - 1) : add_differences(s->middle, stride, stride, lines - 1, n);
+    most = slope > most ? slope : most;
+    for (int64_t k = 0; k < g->sources; k++) {
+        int64_t place = places[1 + k];
+        if (place < 0) continue;
+        int64_t total = add_details(grids->details + place * lines * n, lines, n);
+        most = total > most ? total : most;
+        if (!g->offsets) continue;
+        total = add_offsets(grids->values + place * g->known_plane, g, s->middle);
         most = total > most ? total : most;
     }
-    most = most * ROOM / (lines * ((n + 3) / 4));
+    most = most * ROOM / ((lines + 3) / 4 * ((n + 3) / 4));
     int bits = 0;
     while (most >> bits) bits++;
     return bits > LIMIT_BITS ? bits - LIMIT_BITS : 0;

@@ -61,36 +61,42 @@ LOOP void find_sizes_between(const int32_t *restrict known, const int32_t *restr
     }
 }
 
-/* Known lines of a plane, those of the values between left out. */
-static void copy_known(const Geometry *g, const int32_t *known, int32_t *out) {
-    for (int64_t a = 0; a < g->known_lines; a++) memcpy(out + 2 * a * g->count, known + a * g->count, (size_t)g->count * 4);
-}
-
 /* The values of one plane, and what later ones will want to know of them, from s->means and s->residual. */
 static void put_plane(const Phase *phase, const Scratch *s, int64_t plane) {
     const Geometry *g = &phase->geometry;
-    int64_t n = g->count, known = g->known_lines * g->known_count, width = g->across ? 2 * n : g->known_count + n;
-    const int32_t *values = phase->grids.values + plane * known, *sizes = phase->grids.sizes + plane * known;
+    int64_t n = g->count, stride = stride_of(g);
+    const int32_t *values = phase->grids.values + plane * g->known_plane, *sizes = phase->grids.sizes + plane * g->known_plane;
     int32_t *details = phase->grids.details + plane * g->lines * n, spacing = (int32_t)g->spacing;
-    int32_t *new_values = phase->new_values + plane * (known + g->lines * n);
-    int32_t *new_sizes = phase->new_sizes ? phase->new_sizes + plane * (known + g->lines * n) : NULL;
-    if (g->across) copy_known(g, values, new_values);
-    if (g->across && new_sizes) copy_known(g, sizes, new_sizes);
-    for (int64_t a = 0; a < g->lines; a++, details += n) {
-        const int32_t *means = s->means + a * n, *middle = s->middle + a * n, *residual = s->residual + a * n;
-        int32_t *out = new_values + a * width, *out_sizes = new_sizes ? new_sizes + a * width : NULL;
+    int32_t *out = phase->new_values + plane * g->new_plane + (g->across ? g->new_pitch : 0);
+    int32_t *out_sizes = phase->new_sizes ? phase->new_sizes + plane * g->new_plane + (g->across ? g->new_pitch : 0) : NULL;
+    int64_t next = g->across ? g->known_pitch : g->new_pitch;
+    for (int64_t a = 0; a < g->lines; a++, details += n, out += next, values += g->known_pitch, sizes += g->known_pitch) {
+        const int32_t *means = s->means + a * stride, *middle = s->middle + a * stride, *residual = s->residual + a * stride;
         if (g->across) {
-            reconstruct(means, middle, residual, spacing, out + n, details, n);
-            if (out_sizes) find_sizes(residual, spacing, out_sizes + n, n);
-            continue;
+            reconstruct(means, middle, residual, spacing, out, details, n);
+            if (out_sizes) find_sizes(residual, spacing, out_sizes, n);
+        } else {
+            reconstruct_between(values, means, middle, residual, spacing, out, details, n);
+            if (out_sizes) find_sizes_between(sizes, residual, spacing, out_sizes, n);
+            if (g->known_count > n) {
+                out[2 * n] = values[n];
+                if (out_sizes) out_sizes[2 * n] = sizes[n];
+            }
         }
-        const int32_t *line = values + a * g->known_count, *line_sizes = sizes + a * g->known_count;
-        reconstruct_between(line, means, middle, residual, spacing, out, details, n);
-        if (out_sizes) find_sizes_between(line_sizes, residual, spacing, out_sizes, n);
-        if (g->known_count == n) continue;
-        out[2 * n] = line[n];
-        if (out_sizes) out_sizes[2 * n] = line_sizes[n];
+        if (out_sizes) out_sizes += next;
     }
+}
+
+/* Pitches and sizes of the grids of one plane. */
+static int check_grids(const Geometry *g) {
+    const int64_t most = 1 << 30;
+    int64_t lines = g->known_lines + (g->across ? g->lines : 0), width = g->across ? g->count : g->known_count + g->count;
+    if (g->known_pitch < g->known_count || g->new_pitch < width || g->known_pitch > most || g->new_pitch > most ||
+        g->known_plane > most || g->new_plane > most || (g->known_lines - 1) * g->known_pitch + g->known_count > g->known_plane ||
+        (lines - 1) * g->new_pitch + width > g->new_plane ||
+        (g->across && (g->known_pitch != 2 * g->new_pitch || g->known_plane != g->new_plane)))
+        return fail("lines do not fit into their grids");
+    return 1;
 }
 
 static int check_geometry(const Geometry *g) {
@@ -108,7 +114,7 @@ static int check_geometry(const Geometry *g) {
     if (g->first < 0 || g->next < 1 || g->next_line < 1 ||
         g->first + (g->lines - 1) * g->next_line + (g->count - 1) * g->next >= g->extent)
         return fail("values lie outside their plane");
-    return 1;
+    return check_grids(g);
 }
 
 /* What the common buffers hold, if they agree with each other. */
@@ -117,12 +123,14 @@ static int parse_phase(Phase *phase, const Py_buffer *b) {
     if (b[GEOMETRY].len != (Py_ssize_t)sizeof g) return fail("geometry of another size");
     memcpy(&g, b[GEOMETRY].buf, sizeof g);
     if (!check_geometry(&g)) return 0;
-    int64_t known = g.known_lines * g.known_count, own = g.lines * g.count, inputs = plane_count(&g), places = b[PLACES].len / 8;
-    int64_t planes = b[VALUES].len / 4 / known;
-    if (b[VALUES].len != planes * known * 4 || b[SIZES].len != b[VALUES].len || b[DETAILS].len != planes * own * 4 ||
-        b[NEW_VALUES].len != planes * (known + own) * 4 || (b[NEW_SIZES].len && b[NEW_SIZES].len != b[NEW_VALUES].len) ||
+    int64_t own = g.lines * g.count, inputs = plane_count(&g), places = b[PLACES].len / 8;
+    int64_t planes = b[VALUES].len / 4 / g.known_plane;
+    if (b[VALUES].len != planes * g.known_plane * 4 || b[SIZES].len != b[VALUES].len || b[DETAILS].len != planes * own * 4 ||
+        b[NEW_VALUES].len != planes * g.new_plane * 4 || (b[NEW_SIZES].len && b[NEW_SIZES].len != b[NEW_VALUES].len) ||
         (b[FREE].len && b[FREE].len != planes * g.extent) || places % (1 + g.sources))
         return fail("grids of other sizes");
+    if (g.across && (b[VALUES].buf != b[NEW_VALUES].buf || (b[NEW_SIZES].len && b[SIZES].buf != b[NEW_SIZES].buf)))
+        return fail("a phase across memory's lines has two grids");
     for (int64_t i = 0; i < places; i++) {
         int64_t place = ((const int64_t *)b[PLACES].buf)[i];
         if (place >= planes || place < (i % (1 + g.sources) ? -1 : 0)) return fail("a place beyond the planes");

@@ -5,62 +5,13 @@
 #ifndef AECODEC_PLANE_H
 #define AECODEC_PLANE_H
 
-#include "inputs.h"
+#include "band.h"
 
-/* A line of some inputs, where in the ring each goes, and the weights of their magnitudes. */
-typedef struct {
-    const int32_t *raw[MOST_PLANES];
-    float *ring[MOST_PLANES];
-    float around[MOST_PLANES], near[MOST_PLANES];
-    int count;
-} Lines;
+enum { SHORT_LINE = 32 }; /* values; shorter ones are better taken together */
 
-/* Shift and clip `count` lines into their places of the ring, and add their weighted magnitudes to box, for 3 x 3, and own. */
-INLINE void load_lines(int count, const Lines *lines, int from, int shift, float *restrict box, float *restrict own, int64_t n) {
-    const int32_t *raw[4];
-    float *ring[4], around[4], near[4];
-    for (int p = 0; p < count; p++) {
-        raw[p] = lines->raw[from + p], ring[p] = lines->ring[from + p];
-        around[p] = lines->around[from + p], near[p] = lines->near[from + p];
-    }
-#if defined(__GNUC__)
-#pragma GCC ivdep
-#endif
-    for (int64_t i = 0; i < n; i++) {
-        float near_all = from ? own[i] : 0.0f, around_all = from ? box[i] : 0.0f;
-        for (int p = 0; p < count; p++) {
-            int32_t x = raw[p][i] >> shift;
-            x = x > -INPUT_LIMIT ? x : -INPUT_LIMIT;
-            x = x < INPUT_LIMIT ? x : INPUT_LIMIT;
-            float y = (float)x, size = fabsf(y);
-            ring[p][i] = y;
-            around_all += around[p] * size;
-            near_all += near[p] * size;
-        }
-        box[i] = around_all;
-        own[i] = near_all;
-    }
-}
-
-#define LOAD(COUNT)                                                                                     \
-    LOOP void load##COUNT(const Lines *lines, int from, int shift, float *box, float *own, int64_t n) { \
-        load_lines(COUNT, lines, from, shift, box, own, n);                                             \
-    }
-
-LOAD(1)
-LOAD(2)
-LOAD(3)
-LOAD(4)
-
-static void load(const Lines *lines, int shift, float *box, float *own, int64_t n) {
-    for (int from = 0; from < lines->count; from += 4) {
-        int left = lines->count - from;
-        (left == 1 ? load1 : left == 2 ? load2 : left == 3 ? load3 : load4)(lines, from, shift, box, own, n);
-    }
-}
-
-WIDE_LOOP void convolve(const float *restrict x, const float *restrict y, const float *restrict z, const float *restrict w,
-                        float *restrict total, int64_t n) {
+/* Add what an input says: of lines that follow each other, all at once. */
+WIDE_LOOP void convolve(const float *restrict x, int64_t stride, const float *restrict w, float *restrict total, int64_t n) {
+    const float *restrict y = x + stride, *restrict z = y + stride;
     float w0 = w[0], w1 = w[1], w2 = w[2], w3 = w[3], w4 = w[4], w5 = w[5], w6 = w[6], w7 = w[7], w8 = w[8];
     for (int64_t i = 0; i < n; i++) {
         float sum = w0 * x[i] + w1 * x[i + 1] + w2 * x[i + 2];
@@ -69,16 +20,20 @@ WIDE_LOOP void convolve(const float *restrict x, const float *restrict y, const 
     }
 }
 
-/* The same of two lines at once, of which u, v, x and y are those around. */
-WIDE_LOOP void convolve_two(const float *restrict u, const float *restrict v, const float *restrict x, const float *restrict y,
-                            const float *restrict w, float *restrict first, float *restrict second, int64_t n) {
+/* The same of pairs of lines, `stride` apart. */
+WIDE_LOOP void convolve_pairs(const float *restrict x, int64_t stride, const float *restrict w, float *restrict total, int64_t pairs,
+                              int64_t n) {
     float w0 = w[0], w1 = w[1], w2 = w[2], w3 = w[3], w4 = w[4], w5 = w[5], w6 = w[6], w7 = w[7], w8 = w[8];
-    for (int64_t i = 0; i < n; i++) {
-        float above = w0 * u[i] + w1 * u[i + 1] + w2 * u[i + 2], below = w0 * v[i] + w1 * v[i + 1] + w2 * v[i + 2];
-        above += w3 * v[i] + w4 * v[i + 1] + w5 * v[i + 2];
-        below += w3 * x[i] + w4 * x[i + 1] + w5 * x[i + 2];
-        first[i] += above + (w6 * x[i] + w7 * x[i + 1] + w8 * x[i + 2]);
-        second[i] += below + (w6 * y[i] + w7 * y[i + 1] + w8 * y[i + 2]);
+    for (; pairs; pairs--, x += 2 * stride, total += 2 * stride) {
+        const float *restrict u = x, *restrict v = u + stride, *restrict y = v + stride, *restrict z = y + stride;
+        float *restrict first = total, *restrict second = total + stride;
+        for (int64_t i = 0; i < n; i++) {
+            float above = w0 * u[i] + w1 * u[i + 1] + w2 * u[i + 2], below = w0 * v[i] + w1 * v[i + 1] + w2 * v[i + 2];
+            above += w3 * v[i] + w4 * v[i + 1] + w5 * v[i + 2];
+            below += w3 * y[i] + w4 * y[i + 1] + w5 * y[i + 2];
+            first[i] += above + (w6 * y[i] + w7 * y[i + 1] + w8 * y[i + 2]);
+            second[i] += below + (w6 * z[i] + w7 * z[i + 1] + w8 * z[i + 2]);
+        }
     }
 }
 
@@ -95,15 +50,19 @@ WIDE_LOOP void add_means(const float *restrict total, const int32_t *restrict mi
         out[i] = wrap_add((int32_t)((uint32_t)rounded((int32_t)total[i], bits) << shift), middle[i]);
 }
 
-/* Scale indices of the magnitudes expected, from those around, lines x, y, z, and those at the values. As packing/scale.py has them,
- * by half octaves, which are read off the bits of floats; `by` is added. */
-WIDE_LOOP void find_indices(const float *restrict x, const float *restrict y, const float *restrict z, const float *restrict own,
-                            float floor, int bits, int by, int32_t *restrict out, int64_t n) {
+LOOP void add_lines(const float *restrict x, int64_t stride, float *restrict out, int64_t n) {
+    for (int64_t i = 0; i < n; i++) out[i] = x[i] + x[i + stride] + x[i + 2 * stride];
+}
+
+/* Scale indices of the magnitudes expected, from those around, three lines added up, and those at the values. As packing/scale.py has
+ * them, by half octaves, which are read off the bits of floats; `by` is added. */
+WIDE_LOOP void find_indices(const float *restrict sums, const float *restrict own, float floor, int bits, int by, int32_t *restrict out,
+                            int64_t n) {
     enum { ROOT_TWO = 0x3504f4, EXPONENT = 23, BIAS = 127, OF_ONE = 4, OF_NONE = 2 };
     const int left = bits < 0 ? -bits : 0, right = bits > 0 ? bits : 0; /* as rounded() does, without branches */
     const int32_t half = right ? (1 << (right - 1)) - 1 : 0, odd = right ? 1 : 0;
     for (int64_t i = 0; i < n; i++) {
-        float sum = (x[i] + x[i + 1] + x[i + 2]) + (y[i] + y[i + 1] + y[i + 2]) + (z[i] + z[i + 1] + z[i + 2]);
+        float sum = sums[i] + sums[i + 1] + sums[i + 2];
         int32_t size = (int32_t)((uint32_t)(int32_t)(sum + own[i] + floor) << left);
         size = (size + half + (size >> right & odd)) >> right;
         size &= ~(size >> 31); /* at least 0, and at most the largest: comparisons would be followed to constants, by branches */
@@ -132,81 +91,40 @@ static int find_active(const Geometry *g, const Weights *w, const int64_t *place
     return count;
 }
 
-/* What stays the same for all lines of a plane. */
-typedef struct {
-    const Grids *grids;
-    const int64_t *places;
-    const Geometry *g;
-    const Weights *w;
-    const Scratch *s;
-    int64_t whole, line; /* values of a line in whole vectors, and floats from a line to the next */
-    int shift, actives;
-    int active[MOST_PLANES];
-} Plane;
-
-/* Line a of input p, or zeros. */
-static inline const float *ring_of(const Plane *plane, int64_t a, int p) {
-    const Scratch *s = plane->s;
-    return a < 0 || a >= plane->g->lines ? s->zeros : s->ring + (a % LINES * plane_count(plane->g) + p) * plane->line;
-}
-
-/* The weighted magnitudes of line a, for 3 x 3, or zeros. */
-static inline const float *box_of(const Plane *plane, int64_t a) {
-    return a < 0 || a >= plane->g->lines ? plane->s->zeros : plane->s->box + a % LINES * plane->line;
-}
-
-static void load_inputs(const Plane *plane, int64_t a) {
-    const Scratch *s = plane->s;
-    int planes = (int)plane_count(plane->g);
-    float *ring = s->ring + a % LINES * planes * plane->line + 1;
-    Lines lines;
-    lines.count = 0;
-    for (int p = 0; p < planes; p++) {
-        const int32_t *input = find_input(plane->grids, plane->places, plane->g, s, p, a, s->raw + p * plane->g->count);
-        if (!input) continue;
-        lines.raw[lines.count] = input, lines.ring[lines.count] = ring + p * plane->line;
-        lines.around[lines.count] = plane->w->around[p], lines.near[lines.count++] = plane->w->near[p];
-    }
-    load(&lines, plane->shift, s->box + a % LINES * plane->line + 1, s->own + a % LINES * plane->line, plane->g->count);
-}
-
-/* Sums that are means once they are rounded, of line a and, if there is one, the next. In whole vectors, as all that follows: what is
- * written beyond a line is overwritten by the next, or lies in the room left. */
-static void sum_lines(const Plane *plane, int64_t a) {
-    float *first = plane->s->total, *second = first + plane->line;
-    int two = a + 1 < plane->g->lines;
-    memset(first, 0, (size_t)(2 * plane->line) * 4);
-    for (int k = 0; k < plane->actives; k++) {
-        int p = plane->active[k];
-        const float *w = plane->w->mean + 9 * p, *here = ring_of(plane, a, p), *after = ring_of(plane, a + 1, p);
-        if (two)
-            convolve_two(ring_of(plane, a - 1, p), here, after, ring_of(plane, a + 2, p), w, first, second, plane->whole);
-        else
-            convolve(ring_of(plane, a - 1, p), here, after, w, first, plane->whole);
-    }
-}
-
-static void finish_line(const Plane *plane, int64_t a, const float *total) {
-    const Scratch *s = plane->s;
+/* Sums that are means once they are rounded, of `rows` lines. What lies between lines is of no use, here and below. */
+static void sum_band(const Plane *plane, int64_t rows) {
     const Geometry *g = plane->g;
-    int64_t at = a * g->count;
-    add_means(total, s->middle + at, (int)g->mean_bits, plane->shift, s->means + at, plane->whole);
-    find_indices(box_of(plane, a - 1), box_of(plane, a), box_of(plane, a + 1), s->own + a % LINES * plane->line, plane->w->floor,
-                 (int)g->scale_bits, 2 * plane->shift, s->expected, plane->whole);
-    put_bytes(s->expected, s->index + at, plane->whole);
+    const Scratch *s = plane->s;
+    int64_t stride = stride_of(g), done = g->count < SHORT_LINE ? 0 : rows / 2 * 2;
+    memset(s->total, 0, (size_t)(rows * stride) * 4);
+    for (int k = 0; k < plane->actives; k++) {
+        const float *slots = slots_of(plane, plane->active[k]), *w = plane->w->mean + 9 * plane->active[k];
+        if (done) convolve_pairs(slots, stride, w, s->total, done / 2, g->count);
+        if (done < rows) convolve(slots + done * stride, stride, w, s->total + done * stride, (rows - done) * stride);
+    }
 }
 
-/* Fill s->middle, s->means and s->index, (lines, count), of plane places[0], whose sources are the others, or -1. */
+/* Means and scale indices of a band, from line `row` on. */
+static void finish_band(const Plane *plane, int64_t row, int64_t rows) {
+    const Geometry *g = plane->g;
+    const Scratch *s = plane->s;
+    int64_t stride = stride_of(g), at = row * stride, n = rows * stride - 1, inputs = plane_count(g);
+    add_means(s->total, s->middle + at, (int)g->mean_bits, plane->shift, s->means + at, n);
+    add_lines(slots_of(plane, inputs), stride, s->sums, n + 2);
+    find_indices(s->sums, slots_of(plane, inputs + 1) + 1 + stride, plane->w->floor, (int)g->scale_bits, 2 * plane->shift, s->expected, n);
+    put_bytes(s->expected, s->index + at, n);
+}
+
+/* Fill s->middle, s->means and s->index, (lines, stride), of plane places[0], whose sources are the others, or -1. */
 static void predict_plane(const Grids *grids, const int64_t *places, const Geometry *g, const Weights *w, const Scratch *s) {
-    int64_t known = g->known_lines * g->known_count;
-    for (int64_t a = 0; a < g->lines; a++) find_middle(grids->values + places[0] * known, g, a, s->middle + a * g->count);
-    Plane plane = {grids, places, g, w, s, whole_vectors(g->count), line_room(g), find_shift(grids, places, g, s), 0, {0}};
+    find_middle(grids->values + places[0] * g->known_plane, g, s->middle);
+    Plane plane = {grids, places, g, w, s, find_shift(grids, places, g, s), 0, {0}};
     plane.actives = find_active(g, w, places, plane.active);
-    for (int64_t a = 0, loaded = 0; a < g->lines; a += 2) {
-        for (; loaded < g->lines && loaded <= a + 2; loaded++) load_inputs(&plane, loaded);
-        sum_lines(&plane, a);
-        finish_line(&plane, a, s->total);
-        if (a + 1 < g->lines) finish_line(&plane, a + 1, s->total + plane.line);
+    for (int64_t row = 0; row < g->lines; row += s->band_lines) {
+        int64_t rows = g->lines - row < s->band_lines ? g->lines - row : s->band_lines;
+        load_band(&plane, row);
+        sum_band(&plane, rows);
+        finish_band(&plane, row, rows);
     }
 }
 

@@ -113,7 +113,7 @@ static int convolve_images(const float *planes, const float *weights, const Shap
             if (!weighs) continue;
             for (int64_t a = 0; a < lines; a++) memcpy(memory + (a + 1) * pitch + 1, plane + a * values, (size_t)values * 4);
             for (int64_t a = 0; a < lines; a++)
-                convolve(memory + a * pitch, memory + (a + 1) * pitch, memory + (a + 2) * pitch, w, sum + a * values, values);
+                convolve(memory + a * pitch, pitch, w, sum + a * values, values);
         }
     }
     free(memory);

@@ -5,7 +5,7 @@ writes is then contiguous, at any stride.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 
@@ -82,7 +82,7 @@ def _planned(shape: Shape5, layout: PhaseLayout, numbers: tuple[int, int, int]) 
 
 def _plan(shape: Shape5, layout: PhaseLayout, numbers: tuple[int, int, int]) -> Iterator[_Planned]:
     """`numbers`: spacing, and the bits of weights for mean and scale."""
-    sizes = _sizes(shape)
+    steps = _steps(shape)
     places: dict[tuple[Run, Run | int], np.ndarray] = {}
     for phase in schedule(shape, layout):
         s, width, across = phase.stride, shape[COLUMNS], phase.along == ROWS
@@ -90,13 +90,63 @@ def _plan(shape: Shape5, layout: PhaseLayout, numbers: tuple[int, int, int]) -> 
         planes = (phase.frames, phase.channels)
         if planes not in places:  # the same for all phases of a plane
             places = {planes: _places(shape, layout, phase)}
-        known, between = sizes[s, phase.along]
-        geometry = (*between, *known, across, len(layout.sources), layout.offsets, *numbers)
+        step = steps[s, phase.along]
+        geometry = (*step.between, *step.known, across, len(layout.sources), layout.offsets, *numbers)
         extent = (shape[ROWS] * width, first, next_line, 2 * s)
-        yield _Planned(s, phase.along, phase.kind, places[planes], np.array((*geometry, *extent), np.int64))
+        yield _Planned(s, phase.along, phase.kind, places[planes], np.array((*geometry, *extent, *step.pitches), np.int64))
 
 
-def _sizes(shape: Shape5) -> dict[tuple[int, int], tuple[tuple[int, int], tuple[int, int]]]:
+@dataclass(frozen=True)
+class _Grid:
+    """Of one plane: lines, values of each, and from a line that is known to the next; those between come with the next phases."""
+
+    lines: int
+    width: int
+    apart: int
+
+
+@dataclass(frozen=True)
+class _Step:
+    """Of a phase of one plane: (lines, values) of what is known before and of the values between, and where it is and they go."""
+
+    known: tuple[int, int]
+    between: tuple[int, int]
+    before: _Grid
+    after: _Grid
+
+    @property
+    def pitches(self) -> tuple[int, ...]:
+        """From a line to the next and from a plane to the next, before and after (inputs.h)."""
+        return tuple(size for g in (self.before, self.after) for size in (g.apart * g.width, g.lines * g.width))
+
+
+def _steps(shape: Shape5) -> dict[tuple[int, int], _Step]:
+    """The phases of a plane by (stride, along)."""
+    sizes, found = list(_sizes(shape).items()), {}
+    for number, (key, (known, between)) in enumerate(sizes):
+        before = after if number else _opened(sizes, 0, *known)
+        if key[1] == ROWS:
+            after = replace(before, apart=before.apart // 2)
+        else:
+            after = _opened(sizes, number + 1, known[0], known[1] + between[1])
+        found[key] = _Step(known, between, before, after)
+    return found
+
+
+_Sizes = tuple[tuple[int, int], tuple[int, int]]
+
+
+def _opened(sizes: list[tuple[tuple[int, int], _Sizes]], number: int, lines: int, width: int) -> _Grid:
+    """A grid for lines known before phase `number` and those that this and the next ones put between, as long as they do."""
+    apart = 1
+    for (_, along), (_, between) in sizes[number:]:
+        if along != ROWS:
+            break
+        lines, apart = lines + between[0], 2 * apart
+    return _Grid(lines, width, apart)
+
+
+def _sizes(shape: Shape5) -> dict[tuple[int, int], _Sizes]:
     """(lines, values) of the grid that is known before each phase of a plane, and of the values between, by (stride, along)."""
     size = {ROWS: shape[ROWS], COLUMNS: shape[COLUMNS]}
     strides = [1 << k for k in range(levels(shape[ROWS], shape[COLUMNS]) - 1, -1, -1)]
@@ -119,17 +169,27 @@ def _grids(values: np.ndarray, room: Room) -> dict[tuple[int, int], Arguments]:
     from their midpoints, and values, at last `values` themselves, and magnitudes after; int32 (frames * channels, lines, values).
     """
     shape: Shape5 = values.shape
-    planes, walk = shape[FRAMES] * shape[CHANNELS], _sizes(shape)
-    base = np.ascontiguousarray(values[base_grid(shape)])
-    known = base.reshape(planes, *base.shape[-2:])
-    sizes = np.zeros_like(known)
+    steps = _steps(shape)
+    if not steps:
+        return {}
+    planes, last = shape[FRAMES] * shape[CHANNELS], list(steps)[-1]
+
+    def empty(grid: _Grid) -> np.ndarray:
+        return room.empty((planes, grid.lines, grid.width), np.int32)
+
+    def grid_of(grid: _Grid) -> np.ndarray:
+        whole = (grid.lines, grid.width) == shape[ROWS:]
+        return values.reshape(planes, grid.lines, grid.width) if whole else empty(grid)
+
+    first = next(iter(steps.values())).before
+    known, sizes = grid_of(first), empty(first)
+    base = values[base_grid(shape)]
+    known[:, :: first.apart] = base.reshape(planes, *base.shape[-2:])
+    sizes[:, :: first.apart] = 0
     found: dict[tuple[int, int], Arguments] = {}
-    for number, ((stride, along), (_, between)) in enumerate(walk.items(), 1):
-        after, last = list(known.shape), number == len(walk)
-        after[1 if along == ROWS else 2] += between[0 if along == ROWS else 1]
-        new = values.reshape(after) if last else room.empty(tuple(after), np.int32)
-        new_sizes = _NOTHING if last else room.empty(tuple(after), np.int32)
-        found[stride, along] = (known, sizes, room.empty((planes, *between), np.int32), new, new_sizes)
+    for key, step in steps.items():
+        new, new_sizes = (known, sizes) if key[1] == ROWS else (grid_of(step.after), empty(step.after))
+        found[key] = (known, sizes, room.empty((planes, *step.between), np.int32), new, _NOTHING if key == last else new_sizes)
         known, sizes = new, new_sizes
     return found
 
