@@ -1,7 +1,7 @@
 """The functions of the package: compress, decompress, open, load_model."""
 
-import io
 import os
+from dataclasses import dataclass
 from typing import Any, BinaryIO, Literal, Unpack, overload
 
 import numpy as np
@@ -55,9 +55,20 @@ def compress(
         AecodecError: its kinds say what to change.
     """
     options = make_options(model, axes, level, embed_model, provider, threads, metadata, fidelity, limits)
-    out = io.BytesIO()
-    compress_into(out, as_array(array), options)
-    return out.getvalue()
+    pieces: list[bytes] = []
+    compress_into(_Pieces(pieces), as_array(array), options)
+    return b"".join(pieces)
+
+
+@dataclass(frozen=True)
+class _Pieces:
+    """A sink that keeps what is written as it is; a BytesIO would copy all of it whenever it grows."""
+
+    pieces: list[bytes]
+
+    def write(self, data: bytes, /) -> None:
+        """Take `data`."""
+        self.pieces.append(data)
 
 
 def decompress(
