@@ -9,7 +9,7 @@
 #include "vectors.h"
 
 enum { INPUT_LIMIT = 4095, LIMIT_BITS = 12, ROOM = 16, LARGEST_MAGNITUDE = (1 << 14) - 1, INDICES = 48, SIZE_LIMIT = 1 << 20 };
-enum { BAND = 1024, LEAST_LINES = 4 }; /* values that are kept in cache, about; and lines of them at least */
+enum { EIGHT = 8, BAND = 1024, LEAST_LINES = 4 }; /* values that are kept in cache, about; and lines of them at least */
 enum { MOST_SOURCES = 8, MOST_PLANES = 3 + 2 * MOST_SOURCES };
 
 /* int64 so that Python can hand it over as one array (walk.py); "known" is the grid before the phase. */
@@ -31,19 +31,18 @@ typedef struct {
     int32_t *details;
 } Grids;
 
-/* Memory for one plane at a time. Numbers of a plane have a place to spare after each line (stride_of), so that several lines can be
+/* Memory for one plane at a time. Numbers of a plane have places to spare after each line (stride_of), so that several lines can be
  * worked on as if they were one. */
 typedef struct {
     int32_t *middle, *means, *residual; /* (lines, stride) */
     uint8_t *index;                     /* the same */
-    float *band, *total, *sums;         /* band.h */
-    int32_t *expected;
-    double *reals; /* of one line */
+    int32_t *band, *total, *sums, *expected; /* band.h, plane.h */
+    double *reals;                           /* of one line */
     int64_t band_lines, slots;
 } Scratch;
 
 static inline int64_t plane_count(const Geometry *g) { return 3 + (1 + g->offsets) * g->sources; }
-static inline int64_t stride_of(const Geometry *g) { return g->count + 1; }
+static inline int64_t stride_of(const Geometry *g) { return (g->count + EIGHT) / EIGHT * EIGHT; } /* one place to spare at least */
 
 /* Whether the last values along the phase's direction have no known one after them. */
 static inline int is_open(const Geometry *g) { return g->across ? g->known_lines == g->lines : g->known_count == g->count; }
@@ -56,13 +55,13 @@ static void free_scratch(Scratch *s) {
 static int make_scratch(Scratch *s, const Geometry *g) {
     int64_t stride = stride_of(g), most = BAND / stride > LEAST_LINES ? BAND / stride : LEAST_LINES;
     s->band_lines = g->lines < most ? g->lines : most;
-    s->slots = (s->band_lines + 2) * stride + 2;
-    size_t plane = (size_t)(g->lines * stride) + VECTOR, band = (size_t)(s->band_lines * stride) + 2;
+    s->slots = (s->band_lines + 2) * stride + EIGHT;
+    size_t plane = (size_t)(g->lines * stride), band = (size_t)(s->band_lines * stride) + EIGHT;
     s->middle = malloc(plane * 4);
     s->means = malloc(plane * 4);
     s->residual = malloc(plane * 4);
     s->index = malloc(plane);
-    s->band = calloc((size_t)((plane_count(g) + 2) * s->slots), 4);
+    s->band = calloc((size_t)(((plane_count(g) + 1) / 2 + 2) * s->slots), 4);
     s->total = calloc(band, 4);
     s->sums = calloc(band, 4);
     s->expected = calloc(band, 4);
@@ -78,7 +77,7 @@ typedef struct {
     int64_t row, column, rows, columns, apart, after;
 } Part;
 
-/* Those of lines from `row` to `end`: all but the last values, and these, of all but the last line, and of this. Returns how many. */
+/* Those of lines from `row` to `end`, one at least: all but the last values, and these, of all but the last line, and of this. Returns how many. */
 static int find_parts(const Geometry *g, int64_t row, int64_t end, Part *parts) {
     int open = is_open(g), count = 0, edge_row = !g->across || open, edge_column = g->across || open;
     for (int last_row = 0; last_row < 2; last_row++)

@@ -117,6 +117,14 @@ static int check_geometry(const Geometry *g) {
     return check_grids(g);
 }
 
+/* Whether all weights are numbers of 16 bits, as those of a predictor that was proven are. */
+static int are_short(const Py_buffer *weights) {
+    const float *all = weights->buf;
+    for (Py_ssize_t i = 0; i < weights->len / 4; i++)
+        if (!(all[i] >= INT16_MIN && all[i] <= INT16_MAX)) return 0;
+    return 1;
+}
+
 /* What the common buffers hold, if they agree with each other. */
 static int parse_phase(Phase *phase, const Py_buffer *b) {
     Geometry g;
@@ -137,6 +145,7 @@ static int parse_phase(Phase *phase, const Py_buffer *b) {
     }
     if (b[MEAN].len != inputs * 36 || b[NEAR].len != inputs * 4 || b[AROUND].len != inputs * 4 || b[FLOOR].len != 4)
         return fail("weights of other sizes");
+    if (!are_short(b + MEAN) || !are_short(b + NEAR) || !are_short(b + AROUND)) return fail("weights beyond 16 bits");
     phase->grids = (Grids){b[VALUES].buf, b[SIZES].buf, b[DETAILS].buf};
     phase->new_values = b[NEW_VALUES].buf;
     phase->new_sizes = b[NEW_SIZES].len ? b[NEW_SIZES].buf : NULL;

@@ -98,6 +98,17 @@ static PyObject *ranges(PyObject *self, PyObject *args) {
     Py_RETURN_NONE;
 }
 
+/* Add `w`, 3 x 3, times what is around each of n values, to `total`. */
+WIDE_LOOP void convolve(const float *restrict x, int64_t stride, const float *restrict w, float *restrict total, int64_t n) {
+    const float *restrict y = x + stride, *restrict z = y + stride;
+    float w0 = w[0], w1 = w[1], w2 = w[2], w3 = w[3], w4 = w[4], w5 = w[5], w6 = w[6], w7 = w[7], w8 = w[8];
+    for (int64_t i = 0; i < n; i++) {
+        float sum = w0 * x[i] + w1 * x[i + 1] + w2 * x[i + 2];
+        sum += w3 * y[i] + w4 * y[i + 1] + w5 * y[i + 2];
+        total[i] += sum + (w6 * z[i] + w7 * z[i + 1] + w8 * z[i + 2]);
+    }
+}
+
 /* Convolve (images, planes, lines, values), zeros around, to (images, lines, values); 0 if memory runs out. */
 static int convolve_images(const float *planes, const float *weights, const Shape *shape, int64_t count, int64_t values, float *out) {
     int64_t lines = shape->pixels / values, pitch = values + 2;
