@@ -58,10 +58,13 @@ def layouts(draw) -> PhaseLayout:
 
 @st.composite
 def canonical_arrays(draw) -> np.ndarray:
-    """Real numbers of fine units, canonical: small shapes of all kinds, series too, of small and of huge values."""
+    """Real numbers of fine units, canonical: small shapes of all kinds, series too, planes of more lines than are worked on at once
+    and of long ones, of small and of huge values."""
     side = st.integers(1, 21)
     shape = (draw(st.integers(1, 11)), draw(st.integers(1, 4)), draw(side), draw(side))
-    shape = draw(st.sampled_from([shape, (draw(st.integers(1, 300)), shape[1], 1, 1)]))
+    series, tall = (draw(st.integers(1, 300)), shape[1], 1, 1), (1, 2, draw(st.integers(60, 270)), draw(side))
+    wide = (2, 1, draw(side), draw(st.integers(400, 1100)))
+    shape = draw(st.sampled_from([shape, series, tall, wide]))
     random = np.random.default_rng(draw(st.integers(0, 2**32)))
     size = 2.0 ** draw(st.integers(0, 27))
     values = random.normal(size=shape) if draw(st.booleans()) else random.normal(size=shape).cumsum(-1).cumsum(-2)
@@ -216,7 +219,18 @@ def test_layouts_with_the_place_of_zero_are_left_to_the_graph():
     assert not serves((1, 2, 1, 4, 4), PhaseLayout(1, 0, 1, ("zero",), False))
 
 
-def arguments() -> list:
+@pytest.mark.parametrize("lines", range(1, 60))
+def test_planes_of_any_number_of_lines(lines):
+    layout = PhaseLayout(1, 0, 1, ("channel-1",), False)
+    graph = predictor_graph(layout, weights_of(layout, 3))
+    fine = np.random.default_rng(lines).normal(size=(1, 2, 4 * lines, 45)).cumsum(2) * 40
+    coded = [
+        _code_phases(as_they_are(fine), None, 16, Predictor(graph, layout, compiled), 0.1, None, Room()) for compiled in (False, True)
+    ]
+    assert (coded[0].found == coded[1].found).all()
+
+
+def arguments(phase: int = -1) -> list:
     """Of a sound call of `decode_phases`, those of one phase first."""
     layout = PhaseLayout(1, 0, 1, ("channel-1",), False)
     linear = linear_predictor(predictor_graph(layout, weights_of(layout, 1)), layout)
@@ -224,7 +238,7 @@ def arguments() -> list:
     with room() as mine:
         (phases,) = walk(np.zeros((1, 1, 2, 4, 4), np.int32), layout, linear, 16, np.zeros(0, bool), mine)
     places = np.zeros(48, np.int64)
-    return [*phases[-1], np.zeros(100, np.int32), places, np.full(48, 100), 4]
+    return [*phases[phase], np.zeros(100, np.int32), places, np.full(48, 100), 4]
 
 
 def decoded(given: list) -> bool:
@@ -247,13 +261,32 @@ def test_buffers_of_other_sizes_are_refused(number):
         decoded(given)
 
 
-@pytest.mark.parametrize("number", range(14))
+@pytest.mark.parametrize("number", range(18))
 @pytest.mark.parametrize("value", [-100, 1 << 40])
 def test_geometries_out_of_range_are_refused(number, value):
     given = arguments()
     given[6] = given[6].copy()
     given[6][number] = value
     with pytest.raises(ValueError, match=r"^compiled phases: "):
+        decoded(given)
+
+
+@pytest.mark.parametrize("number", [3, 4])
+def test_a_phase_across_lines_has_one_grid(number):
+    given = arguments(-2)
+    assert decoded(given) is True
+    given[number] = given[number].copy()
+    with pytest.raises(ValueError, match="a phase across memory's lines has two grids"):
+        decoded(given)
+
+
+@pytest.mark.parametrize("number", [7, 8, 9])
+@pytest.mark.parametrize("value", [1e6, -1e6, np.nan])
+def test_weights_beyond_16_bits_are_refused(number, value):
+    given = arguments()
+    given[number] = given[number].copy()
+    given[number].flat[1] = value
+    with pytest.raises(ValueError, match="weights beyond 16 bits"):
         decoded(given)
 
 

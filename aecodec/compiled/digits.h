@@ -2,7 +2,7 @@
 #ifndef AECODEC_DIGITS_H
 #define AECODEC_DIGITS_H
 
-#include "vectors.h"
+#include "escapes.h"
 
 enum { BINS = 288, FIRST_LONG = 255, COLUMNS = 64 }; /* as in streams.py */
 
@@ -24,16 +24,6 @@ enum { BINS = 288, FIRST_LONG = 255, COLUMNS = 64 }; /* as in streams.py */
     LOOP void add_digits##BITS(const uint##BITS##_t *restrict values, uint##BITS##_t most, uint8_t *restrict out, int64_t n) {    \
         for (int64_t i = 0; i < n; i++)                                                                                           \
             out[i] = (uint8_t)(out[i] * (most + 1) + (values[i] < most ? values[i] : most));                                      \
-    }                                                                                                                             \
-    /* Those from `least` on, less it, into `out`, which has room for all and one more; returns how many there are. */            \
-    static int64_t take_from##BITS(const uint##BITS##_t *restrict values, uint##BITS##_t least, uint##BITS##_t *restrict out,     \
-                                   int64_t n) {                                                                                   \
-        int64_t done = 0;                                                                                                         \
-        for (int64_t i = 0; i < n; i++) { /* without branches */                                                                  \
-            out[done] = (uint##BITS##_t)(values[i] - least);                                                                      \
-            done += values[i] >= least;                                                                                           \
-        }                                                                                                                         \
-        return done;                                                                                                              \
     }                                                                                                                             \
     /* How often each value is there, those from 255 on by their length in bits, of every `stride`th. */                          \
     static void count_values##BITS(const uint##BITS##_t *values, int64_t n, int64_t stride, double *out) {                        \
@@ -113,36 +103,6 @@ LOOP int64_t count_equal(const uint8_t *restrict values, uint8_t wanted, int64_t
     }
     return count;
 }
-
-/* Where digits are `escape`; returns at how many places. */
-static int64_t find_escapes(const uint8_t *restrict digits, uint8_t escape, uint16_t *restrict places, int64_t n) {
-    int64_t found = 0;
-    for (int64_t i = 0; i < n; i++) { /* without branches */
-        places[found] = (uint16_t)i;
-        found += digits[i] == escape;
-    }
-    return found;
-}
-
-#define UNPACKED(BITS)                                                                                                              \
-    LOOP void widen##BITS(const uint8_t *restrict digits, uint##BITS##_t *restrict out, int64_t n) {                                \
-        for (int64_t i = 0; i < n; i++) out[i] = digits[i];                                                                         \
-    }                                                                                                                               \
-    /* Digits, and where they are `escape` the next of `others`, of which there are enough. */                                      \
-    static void put_escaped##BITS(const uint8_t *digits, uint8_t escape, const uint##BITS##_t *others, uint##BITS##_t *out,         \
-                                  int64_t count) {                                                                                  \
-        uint16_t places[PACKED_PART];                                                                                               \
-        for (int64_t at = 0; at < count; at += PACKED_PART) {                                                                       \
-            int64_t n = count - at < PACKED_PART ? count - at : PACKED_PART, escaped = find_escapes(digits + at, escape, places, n);\
-            widen##BITS(digits + at, out + at, n);                                                                                  \
-            for (int64_t i = 0; i < escaped; i++) out[at + places[i]] = others[i];                                                  \
-            others += escaped;                                                                                                      \
-        }                                                                                                                           \
-    }
-
-UNPACKED(8)
-UNPACKED(16)
-UNPACKED(32)
 
 #define UNZIGZAG(NAME, FROM, TO)                                                                          \
     LOOP void NAME(const FROM *restrict values, TO *restrict out, int64_t n) {                            \

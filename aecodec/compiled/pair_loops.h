@@ -28,6 +28,7 @@ LANE_INLINE void NAME(load_some)(Operand x, Operand y, Load l, int add) {
         int64_t i = 0;
         if (last >= 0) { /* what is left at the end is done together with some before it, whose sums must not change twice */
             Lanes at = add ? LOAD(l.own + last) : zero, about = add ? LOAD(l.box + last) : zero;
+            INDEPENDENT
             for (; i <= last; i += LANES) NAME(load_at)(&x, &y, &l, i, add ? LOAD(l.own + i) : zero, add ? LOAD(l.box + i) : zero);
             if (i < l.columns) NAME(load_at)(&x, &y, &l, last, at, about);
         } else {
@@ -59,6 +60,7 @@ LANE_INLINE void NAME(convolve_some)(const int32_t *x, int64_t stride, const int
     Lanes w0 = SPREAD(weights[0]), w1 = SPREAD(weights[1]), w2 = SPREAD(weights[2]), w3 = SPREAD(weights[3]), w4 = SPREAD(weights[4]);
     Lanes w5 = SPREAD(weights[5]), w6 = SPREAD(weights[6]), w7 = SPREAD(weights[7]), w8 = SPREAD(weights[8]);
     const int32_t *y = x + stride, *z = y + stride;
+    INDEPENDENT
     for (int64_t i = 0; i < n; i += LANES) {
         Lanes sum = ADD(DOT(LOAD(x + i), w0), ADD(DOT(LOAD(x + i + 1), w1), DOT(LOAD(x + i + 2), w2)));
         sum = ADD(sum, ADD(DOT(LOAD(y + i), w3), ADD(DOT(LOAD(y + i + 1), w4), DOT(LOAD(y + i + 2), w5))));

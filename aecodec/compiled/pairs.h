@@ -62,14 +62,11 @@ static inline int32_t dot(int32_t a, int32_t b) { return wrap_add(lower(a) * low
 #undef DOT
 #undef MAGNITUDES
 
-#if defined(__x86_64__) && defined(__GNUC__)
-#include <immintrin.h>
-
-#define AVX2 __attribute__((target("avx2")))
+#if defined(FOR_AVX2)
 #define LANES 8
 #define NAME(x) x##_eight
-#define TARGET AVX2
-#define LANE_INLINE AVX2 INLINE
+#define TARGET FOR_AVX2
+#define LANE_INLINE FOR_AVX2 INLINE
 #define Lanes __m256i
 #define LOAD(p) _mm256_loadu_si256((const __m256i *)(p))
 #define STORE(p, x) _mm256_storeu_si256((__m256i *)(p), x)
@@ -84,10 +81,9 @@ static inline int32_t dot(int32_t a, int32_t b) { return wrap_add(lower(a) * low
 #define MAGNITUDES(x) _mm256_abs_epi16(x)
 #include "pair_loops.h"
 
-static inline int has_eight(void) { return __builtin_cpu_supports("avx2"); }
-static void load_pair(const Operand *x, const Operand *y, const Load *l) { (has_eight() ? load_pair_eight : load_pair_one)(x, y, l); }
+static void load_pair(const Operand *x, const Operand *y, const Load *l) { (has_avx2() ? load_pair_eight : load_pair_one)(x, y, l); }
 static void convolve_pair(const int32_t *x, int64_t stride, const int32_t *weights, int add, int32_t *total, int64_t n) {
-    (has_eight() ? convolve_pair_eight : convolve_pair_one)(x, stride, weights, add, total, n);
+    (has_avx2() ? convolve_pair_eight : convolve_pair_one)(x, stride, weights, add, total, n);
 }
 #else
 static void load_pair(const Operand *x, const Operand *y, const Load *l) { load_pair_one(x, y, l); }

@@ -39,11 +39,11 @@ static PyObject *put_escaped(PyObject *self, PyObject *args) {
         BEGIN_LONG(b[0].len);
         sound = count_equal(b[0].buf, (uint8_t)escape, count) * width == b[1].len;
         if (sound && width == 1)
-            put_escaped8(b[0].buf, (uint8_t)escape, b[1].buf, b[2].buf, count);
+            put_escaped8(b[0].buf, (uint8_t)escape, b[1].buf, b[1].len / width, b[2].buf, count);
         else if (sound && width == 2)
-            put_escaped16(b[0].buf, (uint8_t)escape, b[1].buf, b[2].buf, count);
+            put_escaped16(b[0].buf, (uint8_t)escape, b[1].buf, b[1].len / width, b[2].buf, count);
         else if (sound)
-            put_escaped32(b[0].buf, (uint8_t)escape, b[1].buf, b[2].buf, count);
+            put_escaped32(b[0].buf, (uint8_t)escape, b[1].buf, b[1].len / width, b[2].buf, count);
         END_LONG;
     }
     if (!sound) fail("escaped numbers of other sizes");

@@ -19,21 +19,25 @@
 #define LOOP FOR_EACH_CPU static __attribute__((noinline)) /* on their own, loops are vectorised */
 #define WIDE_LOOP FOR_WIDE_CPUS static __attribute__((noinline))
 #define INLINE static inline __attribute__((always_inline))
+#define INDEPENDENT _Pragma("GCC ivdep")
 #else
 #define LOOP static
 #define WIDE_LOOP static
 #define INLINE static inline
+#define INDEPENDENT
 #define restrict __restrict
 #endif
 
-enum { VECTOR = 16 }; /* values of the widest vector */
+#if defined(__x86_64__) && defined(__GNUC__)
+#include <immintrin.h>
+#define FOR_AVX2 __attribute__((target("avx2,popcnt"))) /* every processor with the one has the other */
+static inline int has_avx2(void) { return __builtin_cpu_supports("avx2"); }
+#endif
 
 static inline int32_t wrap_add(int32_t a, int32_t b) { return (int32_t)((uint32_t)a + (uint32_t)b); }
 static inline int32_t wrap_sub(int32_t a, int32_t b) { return (int32_t)((uint32_t)a - (uint32_t)b); }
 static inline int32_t wrap_abs(int32_t a) { return a < 0 ? wrap_sub(0, a) : a; }
 
 static inline uint32_t zigzag(int32_t x) { return (uint32_t)x << 1 ^ (uint32_t)(x >> 31); }
-
-static inline int64_t whole_vectors(int64_t n) { return (n + VECTOR - 1) / VECTOR * VECTOR; }
 
 #endif
