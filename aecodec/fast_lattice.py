@@ -1,4 +1,4 @@
-"""Between values and Lorenzo residuals in one pass over pieces that stay in a core's cache.
+"""Between values and residuals of Lorenzo or weighted prediction in one pass over pieces that stay in a core's cache.
 
 Going in, floats are rounded to the lattice in their own precision, with steps so much narrower than twice the error that this and
 the decoder's roundings cannot leave the bound: nothing has to be decoded and compared. Coming out, any chunk is restored.
@@ -12,6 +12,8 @@ from aecodec.compiled.residual import zigzagged_residual
 from aecodec.compiled.room import Room
 from aecodec.lattice import from_lattice, lattice_steps, put_values, single_below
 from aecodec.lorenzo import Shape, as_planes, differences, lorenzo_restore, plane_blocks, restored_blocks
+from aecodec.packing.stream import zigzag
+from aecodec.weighted import residual_of_indices, weighted_residual
 
 _LARGEST_LOSS = 1 / 64  # of the error, given up for rounding in float32; beyond, float64 is worth its time
 _SINGLE_EPSILON, _DOUBLE_EPSILON = 2.0**-23, 2.0**-52
@@ -21,11 +23,13 @@ _INTEGER_RANGE = 2**30
 
 @dataclass(frozen=True)
 class SafeLattice:
-    """Lattice `steps` (channels,), the dtype in which values are rounded to it, and one in which all residuals fit."""
+    """Lattice `steps` (channels,), the dtype in which values are rounded to it, one in which all Lorenzo residuals fit, and what no
+    index and no difference of two exceeds."""
 
     steps: np.ndarray
     working: np.dtype
     residual: np.dtype
+    reach: float
 
 
 def safe_lattice(errors: np.ndarray, low: np.ndarray, high: np.ndarray, dtype: np.dtype) -> SafeLattice | None:
@@ -57,7 +61,7 @@ def safe_lattice(errors: np.ndarray, low: np.ndarray, high: np.ndarray, dtype: n
     reach = float(np.maximum(peaks / steps, 2.0 * ((high - low) / steps)).max()) + 4.0
     if not reach < 2**30:
         return None
-    return SafeLattice(steps, working, np.dtype(np.int16 if reach < 2**15 else np.int32))
+    return SafeLattice(steps, working, np.dtype(np.int16 if reach < 2**15 else np.int32), reach)
 
 
 def _rounding_loss(epsilon: float, errors: np.ndarray, peaks: np.ndarray) -> np.ndarray:
@@ -101,6 +105,23 @@ def predicted_residual(
         else:
             residual[group, band] = left
     return (unsigned if zigzagged else residual).reshape(-1)
+
+
+def lattice_indices(values: np.ndarray, lattice: SafeLattice) -> np.ndarray:
+    """Nearest lattice indices of canonical `values`, int32."""
+    return _indices(values, lattice.steps.reshape(1, -1, 1, 1), lattice).astype(np.int32, copy=False)
+
+
+def zigzagged_weighted(values: np.ndarray, lattice: SafeLattice, weights: np.ndarray, room: Room) -> np.ndarray:
+    """As `predicted_residual` zigzagged, under weighted prediction."""
+    narrow = 4 * lattice.reach + 4 < 2**15  # differences, and up to three times as much
+    if values.dtype == lattice.working:
+        inverses = (1.0 / lattice.steps).astype(lattice.working)
+        found = weighted_residual(np.ascontiguousarray(values), inverses, weights, narrow, room)
+        if found is not None:
+            return found
+    left = residual_of_indices(lattice_indices(values, lattice), weights).reshape(-1)
+    return zigzag(left.astype(np.int16) if narrow else left)
 
 
 def _indices(part: np.ndarray, steps: np.ndarray, lattice: SafeLattice) -> np.ndarray:

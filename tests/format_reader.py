@@ -303,7 +303,7 @@ def lattice(source, mode, shape, dtype, model, origin):
         if mode == 3:
             array = limited(np.rint(p).clip(-(2.0**61), 2.0**61), dtype) if dtype.kind in "iu" else p.astype(dtype)
         else:
-            r = summed(source, shape)
+            r = summed(source, shape, weighted=True)
             if dtype.kind == "f":
                 array = (r * d + p).astype(dtype)
             else:
@@ -325,17 +325,39 @@ def limited(values, dtype):
     return np.array([min(max(int(v), info.min), info.max) for v in values.reshape(-1)], dtype).reshape(values.shape)
 
 
-def summed(source, shape):
-    """A byte of Lorenzo axes and a residual, summed along them."""
+def summed(source, shape, weighted=False):
+    """A byte of Lorenzo axes, or 16 and weights, and a residual, summed along them."""
     (axes,) = source.take(1)
+    weights = struct.unpack("5b", source.take(5)) if axes == 16 and weighted else None
     section = source.section()
     r = np.array(residual(section, math.prod(shape)), "i8").astype("i4").reshape(shape)
     section.end()
+    if weights is not None:
+        return with_weights(r, weights).cumsum(axis=3, dtype="i4")
     assert axes < 16
     for axis in range(4):
         if axes >> axis & 1:
             r = r.cumsum(axis=axis, dtype="i4")
     return r
+
+
+def with_weights(r, weights):
+    """Differences along columns of what weighted prediction left of them (4.3)."""
+    became = {}
+
+    def before(t, c, y, x):
+        return became.get((t, c, y, x), 0)
+
+    for t, c, y, x in np.ndindex(*r.shape):
+        places = ((t, c, y - 1, x), (t, c, y - 1, x + 1), (t - 1, c, y, x), (t - 1, c, y, x + 1), (t - 1, c, y - 1, x))
+        total = wrapped(sum(w * before(*place) for w, place in zip(weights, places, strict=True)) + 32)
+        became[t, c, y, x] = wrapped(int(r[t, c, y, x]) + total // 64)
+    return np.array(list(became.values()), "i4").reshape(r.shape)
+
+
+def wrapped(number):
+    """A whole number in 32 bits."""
+    return (number + 2**31) % 2**32 - 2**31
 
 
 def class_of(section, shape):

@@ -225,7 +225,8 @@ def test_planes_of_any_number_of_lines(lines):
     graph = predictor_graph(layout, weights_of(layout, 3))
     fine = np.random.default_rng(lines).normal(size=(1, 2, 4 * lines, 45)).cumsum(2) * 40
     coded = [
-        _code_phases(as_they_are(fine), None, 16, Predictor(graph, layout, compiled), 0.1, None, Room()) for compiled in (False, True)
+        _code_phases(as_they_are(fine), None, 16, Predictor(graph, layout, compiled), 0.1, None, Room())
+        for compiled in (False, True)
     ]
     assert (coded[0].found == coded[1].found).all()
 

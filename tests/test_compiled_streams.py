@@ -6,6 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import aecodec
+from aecodec import weighted
 from aecodec.compiled import planes, residual, streams, values
 from aecodec.compiled.kernels import kernels
 from aecodec.fast_lattice import predicted_residual, safe_lattice
@@ -176,6 +177,15 @@ def test_anchors(count):
         lambda: kernels.sum_cells(bytes(8), 2, 4, bytearray(16)),
         lambda: kernels.residual_of(np.ones(8), np.ones(3), bytearray(16), (2, 2, 2), True, True),
         lambda: kernels.residual_of(np.ones(8), np.ones(1), bytearray(17), (2, 2, 2), True, True),
+        lambda: kernels.weighted_residual(np.ones(8), np.ones(3), bytes(5), bytearray(16), (2, 1, 2, 2)),
+        lambda: kernels.weighted_residual(np.ones(8), np.ones(1), bytes(5), bytearray(17), (2, 1, 2, 2)),
+        lambda: kernels.weighted_residual(np.ones(8), np.ones(1), bytes(4), bytearray(16), (2, 1, 2, 2)),
+        lambda: kernels.weighted_residual(np.ones(9), np.ones(1), bytes(5), bytearray(16), (2, 1, 2, 2)),
+        lambda: kernels.weighted_residual(np.ones(8), np.ones(1), bytes(5), bytearray(16), (2, 1, 1 << 20, 1 << 20)),
+        lambda: kernels.weighted_restore(np.ones(8, "i4"), bytes(6), (2, 1, 2, 2)),
+        lambda: kernels.weighted_restore(np.ones(8, "i4"), bytes(5), (2, 1, 2, 3)),
+        lambda: kernels.weighted_restore(np.ones(8, "i8"), bytes(5), (2, 1, 2, 2)),
+        lambda: kernels.weighted_restore(np.ones(8, "i4"), bytes(5), (2, 1, -2, -2)),
         lambda: kernels.convolve_planes(np.ones(8, "f4"), np.ones(18, "f4"), bytearray(16), (1, 2, 2, 3)),
         lambda: kernels.ranges(np.ones(8), bytearray(8), bytearray(16), (2, 2, 2)),
         lambda: kernels.nearest_symbols(np.ones(2, "f4"), bytes([0, 7]), np.ones(7, "f4"), bytearray(8)),
@@ -214,6 +224,6 @@ def test_samples_see_all_columns(size):
 def test_files_of_the_fast_levels_are_the_same_without_the_compiled_module(field, level, dtype, monkeypatch):
     x = field.astype(dtype)
     packed = aecodec.compress(x, False, "tcyx", max_error=0.05, level=level)
-    for module in (residual, streams, values):
+    for module in (residual, streams, values, weighted):
         monkeypatch.setattr(module, "kernels", None)
     assert aecodec.compress(x, False, "tcyx", max_error=0.05, level=level) == packed

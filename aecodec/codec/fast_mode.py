@@ -3,23 +3,37 @@
 The body is that of lattice_mode.py (FORMAT.md, "Mode 2, lattice").
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from aecodec.codec.effort import Effort
 from aecodec.codec.finite import FiniteValues
 from aecodec.codec.sections import encode_classes, encode_steps
 from aecodec.compiled.room import room
-from aecodec.fast_lattice import SafeLattice, predicted_residual, safe_lattice
+from aecodec.fast_lattice import SafeLattice, lattice_indices, predicted_residual, safe_lattice, zigzagged_weighted
 from aecodec.lorenzo import as_planes
 from aecodec.packing.estimate import residual_bits
 from aecodec.packing.residuals import encode_whole, encode_zigzagged_cells, hasty_residual_size, spread_part
 from aecodec.packing.stream import unzigzag
 from aecodec.packing.varint import put_section
+from aecodec.weighted import WEIGHTED, fit_weights, residual_of_indices
 
 CLASSES, PER_CHANNEL = 2, 16
 _SPARSE = 2.0  # bits a value
 _PART = 1 << 15  # values
 _LONGER = 4  # times: trees of the scales that cells have take the more of a piece the shorter it is
+_WORTH = 0.99  # of the bits, what weights must bring them down to: they take a little more time
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """Lorenzo axes, or weights instead; values of a cell; and the size estimated, in bits a value."""
+
+    mask: int
+    weights: np.ndarray | None
+    cell: int
+    bits: float
 
 
 def encode_fast(seen: FiniteValues, errors: np.ndarray, effort: Effort) -> bytes | None:
@@ -28,18 +42,25 @@ def encode_fast(seen: FiniteValues, errors: np.ndarray, effort: Effort) -> bytes
     lattice = safe_lattice(errors, seen.low, seen.high, values.dtype)
     if lattice is None:
         return None
-    mask, cell, bits = _choose(values, lattice, effort)
+    choice = _choose(values, lattice, effort)
     with room() as mine:
-        unsigned = predicted_residual(values, lattice, mask, zigzagged=True, room=mine)
-        if cell and not (bits < _SPARSE and _better_whole(unsigned, cell)):
-            section = encode_zigzagged_cells(unsigned, cell, effort.thorough)
+        if choice.weights is not None:
+            unsigned = zigzagged_weighted(values, lattice, choice.weights, mine)
+        else:
+            unsigned = predicted_residual(values, lattice, choice.mask, zigzagged=True, room=mine)
+        if choice.cell and not (choice.bits < _SPARSE and _better_whole(unsigned, choice.cell)):
+            section = encode_zigzagged_cells(unsigned, choice.cell, effort.thorough)
         else:
             section = encode_whole(unsigned, effort.thorough, hasty=True)
 
     stored, per_channel = encode_steps(lattice.steps)
     body = bytearray([(PER_CHANNEL if per_channel else 0) | (0 if classes is None else CLASSES)])
     body += stored
-    body.append(mask)
+    if choice.weights is not None:
+        body.append(WEIGHTED)
+        body += choice.weights.tobytes()
+    else:
+        body.append(choice.mask)
     put_section(body, section)
     if classes is not None:
         put_section(body, encode_classes(classes))
@@ -52,9 +73,9 @@ def _better_whole(unsigned: np.ndarray, cell: int) -> bool:
     return 8 * hasty_residual_size(part) <= residual_bits(unzigzag(part).astype(np.int32), cell)
 
 
-def _choose(values: np.ndarray, lattice: SafeLattice, effort: Effort) -> tuple[int, int, float]:
-    """Lorenzo axes that make a piece from the middle smallest, the cell size that a longer one is smallest with, and that size,
-    estimated, in bits a value."""
+def _choose(values: np.ndarray, lattice: SafeLattice, effort: Effort) -> _Choice:
+    """Lorenzo axes that make a piece from the middle smallest, or weights fitted on a longer one if they do better on it, and the
+    cell size that this is smallest with."""
     sizes = values.shape
 
     def left(mask: int, length: int) -> np.ndarray:
@@ -65,9 +86,19 @@ def _choose(values: np.ndarray, lattice: SafeLattice, effort: Effort) -> tuple[i
     masks = sorted({mask & useful for mask in effort.predictors if as_planes(sizes, mask) is not None})
     mask = min(masks, key=lambda mask: residual_bits(left(mask, effort.sample_values), effort.cells[0]))
     longer = left(mask, _LONGER * effort.sample_values)
-    sizes_by_cell = {cell: residual_bits(longer, cell) for cell in effort.cells}
+    weights, sizes_by_cell = None, {effort.cells[0]: residual_bits(longer, effort.cells[0])}
+    if values.dtype.kind == "f" and sizes[3] > 1 and max(sizes[0], sizes[2]) > 1:
+        indices = lattice_indices(values[_middle(sizes, _LONGER * effort.sample_values)], lattice)
+        fitted = fit_weights(indices)
+        weighted = residual_of_indices(indices, fitted)
+        later = slice(1 if sizes[0] > 1 else 0, None)  # the first step of all has none before it to be predicted from
+        parts = [each[later].reshape(-1) for each in (weighted, longer.reshape(indices.shape))]
+        bits, without = (residual_bits(part, effort.cells[0]) for part in parts)
+        if bits < _WORTH * without:
+            weights, longer, sizes_by_cell = fitted, parts[0], {effort.cells[0]: bits}
+    sizes_by_cell |= {cell: residual_bits(longer, cell) for cell in effort.cells[1:]}
     cell = min(effort.cells, key=lambda cell: sizes_by_cell[cell])
-    return mask, cell, sizes_by_cell[cell] / longer.size
+    return _Choice(mask, weights, cell, sizes_by_cell[cell] / longer.size)
 
 
 def _middle(shape: tuple[int, ...], budget: int) -> tuple[slice, ...]:

@@ -1,7 +1,7 @@
 """The bounded path: latents, and what they leave as a residual on the error lattice, so that every value is within its error.
 
 Body: flags byte; lattice steps (one float64, or one per channel); with latents a varint step and their section; predictor
-byte; residual section; then the sections that the flags name.
+byte, and weights if it says so; residual section; then the sections that the flags name.
 """
 
 import math
@@ -40,6 +40,7 @@ from aecodec.packing.estimate import latents_bits, residual_bits
 from aecodec.packing.residuals import decode_narrow_residual, encode_residual
 from aecodec.packing.varint import Cursor, put_section, put_varint
 from aecodec.quantizer import quantize
+from aecodec.weighted import TERMS, WEIGHTED, weighted_restore
 
 LATENTS, CLASSES, EXCEPTIONS, CHECKSUM, PER_CHANNEL = 1, 2, 4, 8, 16
 _ALL_FLAGS = LATENTS | CLASSES | EXCEPTIONS | CHECKSUM | PER_CHANNEL
@@ -141,15 +142,20 @@ def decode_lattice(
     x_hat = None
     if flags & LATENTS:
         x_hat = decode_latent_section(cursor, model, shape, origin)
-    predictor = cursor.byte()
-    if predictor > 15:
+    predictor, weights = cursor.byte(), None
+    if predictor > WEIGHTED:
         raise FormatError(f"chunk names unknown predictor {predictor}")
+    if predictor == WEIGHTED:
+        weights = np.frombuffer(cursor.take(len(TERMS)), np.int8)
     section = cursor.section()
     residual = decode_narrow_residual(section, math.prod(shape)).reshape(shape)
     section.end()
     if watch is not None:
         watch(residual)
-    array = restored_values(residual, steps, predictor, dtype, x_hat, out)
+    if weights is not None:
+        array = from_lattice(weighted_restore(residual, weights), steps, dtype, x_hat, out)
+    else:
+        array = restored_values(residual, steps, predictor, dtype, x_hat, out)
     classes = decode_classes(cursor.section(), shape) if flags & CLASSES else None
     if flags & CHECKSUM:
         check_output(cursor, array)

@@ -12,6 +12,7 @@
 #include "symbol_calls.h"
 #include "unpack_calls.h"
 #include "value_calls.h"
+#include "weighted_calls.h"
 
 static PyMethodDef methods[] = {
     {"convolve_planes", convolve_planes, METH_VARARGS, NULL},
@@ -25,6 +26,8 @@ static PyMethodDef methods[] = {
     {"put_escaped", put_escaped, METH_VARARGS, NULL},
     {"unzigzag", unzigzag, METH_VARARGS, NULL},
     {"residual_of", residual_of, METH_VARARGS, NULL},
+    {"weighted_residual", weighted_residual, METH_VARARGS, NULL},
+    {"weighted_restore", weighted_restore, METH_VARARGS, NULL},
     {"sum_cells", sum_cells, METH_VARARGS, NULL},
     {"count_beyond", count_beyond, METH_VARARGS, NULL},
     {"nearest_symbols", nearest_symbols, METH_VARARGS, NULL},

@@ -67,7 +67,8 @@ LOOP void difference32(const int32_t *restrict indices, uint32_t left, uint32_t 
     }
 }
 
-static void residual_part(const Planes *p, const Row *row, const char *values, double inverse, int32_t *above, char *out, int64_t n) {
+/* Lattice indices, from row->indices[1] on. */
+static void round_part(const Planes *p, const Row *row, const char *values, double inverse, int64_t n) {
     if (p->wide) {
         multiply_doubles((const double *)values, inverse, row->products, n);
         round_doubles(row->products, row->indices + 1, n);
@@ -79,6 +80,10 @@ static void residual_part(const Planes *p, const Row *row, const char *values, d
         else
             round_singles(products, row->indices + 1, n);
     }
+}
+
+static void residual_part(const Planes *p, const Row *row, const char *values, double inverse, int32_t *above, char *out, int64_t n) {
+    round_part(p, row, values, inverse, n);
     uint32_t left = p->along_columns ? UINT32_MAX : 0, up = p->along_rows ? UINT32_MAX : 0;
     if (p->narrow)
         difference16(row->indices, left, up, above, (uint16_t *)out, n);

@@ -123,13 +123,15 @@ class _Step:
 def _steps(shape: Shape5) -> dict[tuple[int, int], _Step]:
     """The phases of a plane by (stride, along)."""
     sizes, found = list(_sizes(shape).items()), {}
+    before = _opened(sizes, 0, *sizes[0][1][0]) if sizes else None
     for number, (key, (known, between)) in enumerate(sizes):
-        before = after if number else _opened(sizes, 0, *known)
+        assert before is not None
         if key[1] == ROWS:
             after = replace(before, apart=before.apart // 2)
         else:
             after = _opened(sizes, number + 1, known[0], known[1] + between[1])
         found[key] = _Step(known, between, before, after)
+        before = after
     return found
 
 

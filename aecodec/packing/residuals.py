@@ -102,7 +102,7 @@ def _encode_stream(unsigned: np.ndarray, thorough: bool, hasty: bool) -> bytes:
         return min((layout(unsigned, thorough or unsigned.size > _MESSAGE) for layout in layouts), key=len)
     part = spread_part(unsigned, trial)
     sizes = [len(layout(part, False)) for layout in layouts]
-    return layouts[int(np.argmin(sizes))](unsigned, True)
+    return layouts[int(np.argmin(sizes))](unsigned, not hasty)
 
 
 def _seen(unsigned: np.ndarray, hasty: bool) -> tuple[np.ndarray, bool, bool]:

@@ -57,6 +57,12 @@ RECIPES: dict[str, dict] = {
         "compress": {"axes": "tcyx", "max_error": [0.1, 0.5]},
     },
     "lattice-classes": {"kind": "holes", "shape": [4, 24, 32], "dtype": "<f4", "compress": {"axes": "tyx", "max_error": 0.1}},
+    "lattice-weighted": {
+        "kind": "drifts",
+        "shape": [8, 30, 40],
+        "dtype": "<f4",
+        "compress": {"axes": "tyx", "max_error": 0.05, "level": 1},
+    },
     "lattice-complex": {"kind": "walk", "shape": [900], "dtype": ">c8", "compress": {"axes": "t", "max_error": 0.5}},
     "lattice-columns": {"kind": "smooth", "shape": [24, 60], "dtype": "<i4", "compress": {"axes": "cx", "max_error": 3}},
     "latents-and-lattice": {

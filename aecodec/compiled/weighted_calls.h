@@ -1,0 +1,71 @@
+/* Weighted prediction called from Python. */
+#ifndef AECODEC_WEIGHTED_CALLS_H
+#define AECODEC_WEIGHTED_CALLS_H
+
+#include "arguments.h"
+#include "weighted.h"
+
+/* 1 if there are as many values, and memory; free_differences even if not. */
+static int begin_weighted(Weighted *w, const long long *sizes, const Py_buffer *weights, Py_ssize_t bytes) {
+    const int64_t most = 1 << 30;
+    *w = (Weighted){sizes[0], sizes[1], sizes[2], sizes[3], {0}, NULL, NULL};
+    if (sizes[2] < 1 || sizes[3] < 1 || sizes[2] > most || sizes[3] > most || sizes[2] * sizes[3] > most) return fail("a shape out of range");
+    Shape shape = {sizes[0], sizes[1], sizes[2] * sizes[3], 0};
+    if (!check_shape(&shape, bytes)) return 0;
+    if (weights->len != WEIGHTS) return fail("weights of another number");
+    for (int k = 0; k < WEIGHTS; k++) w->weights[k] = ((const int8_t *)weights->buf)[k];
+    if (make_differences(w)) return 1;
+    PyErr_NoMemory();
+    return 0;
+}
+
+/* weighted_residual(values, inverses, weights, out, (steps, channels, rows, columns)): zigzagged, `out` of 2 or 4 bytes each */
+static PyObject *weighted_residual(PyObject *self, PyObject *args) {
+    Py_buffer b[4];
+    long long sizes[4];
+    Weighted w;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "y*y*y*w*(LLLL)", &b[0], &b[1], &b[2], &b[3], &sizes[0], &sizes[1], &sizes[2], &sizes[3])) return NULL;
+    int sound = begin_weighted(&w, sizes, b + 2, b[0].len);
+    int64_t count = sound ? w.steps * w.channels * w.rows * w.columns : 0, inverses = b[1].len / 8;
+    Planes planes = {.wide = b[0].len == count * 8, .narrow = b[3].len == count * 2};
+    if (sound && ((!planes.narrow && b[3].len != count * 4) || (inverses != 1 && inverses != w.channels)))
+        sound = fail("residuals or steps of other sizes");
+    Row row = {.products = malloc(PART * 8), .indices = malloc((PART + 1) * 4)};
+    if (sound && (!row.products || !row.indices)) {
+        PyErr_NoMemory();
+        sound = 0;
+    }
+    if (sound) {
+        BEGIN_LONG(b[0].len);
+        find_weighted(&w, &planes, &row, b[0].buf, b[1].buf, inverses > 1, b[3].buf);
+        END_LONG;
+    }
+    free_differences(&w);
+    free(row.products), free(row.indices);
+    release(b, 4);
+    if (!sound) return NULL;
+    Py_RETURN_NONE;
+}
+
+/* weighted_restore(residuals, weights, (steps, channels, rows, columns)): int32, in their place */
+static PyObject *weighted_restore(PyObject *self, PyObject *args) {
+    Py_buffer b[2];
+    long long sizes[4];
+    Weighted w;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "w*y*(LLLL)", &b[0], &b[1], &sizes[0], &sizes[1], &sizes[2], &sizes[3])) return NULL;
+    int sound = begin_weighted(&w, sizes, b + 1, b[0].len);
+    if (sound && b[0].len != w.steps * w.channels * w.rows * w.columns * 4) sound = fail("residuals of another size");
+    if (sound) {
+        BEGIN_LONG(b[0].len);
+        restore_weighted(&w, b[0].buf);
+        END_LONG;
+    }
+    free_differences(&w);
+    release(b, 2);
+    if (!sound) return NULL;
+    Py_RETURN_NONE;
+}
+
+#endif
