@@ -9,7 +9,9 @@ import numpy as np
 
 from aecodec.codec.effort import Effort
 from aecodec.codec.finite import FiniteValues
+from aecodec.codec.samples import middle
 from aecodec.codec.sections import encode_classes, encode_steps
+from aecodec.codec.weight_choice import choose_weights
 from aecodec.compiled.room import room
 from aecodec.fast_lattice import SafeLattice, lattice_indices, predicted_residual, safe_lattice, zigzagged_weighted
 from aecodec.lorenzo import as_planes
@@ -17,13 +19,12 @@ from aecodec.packing.estimate import residual_bits
 from aecodec.packing.residuals import encode_whole, encode_zigzagged_cells, hasty_residual_size, spread_part
 from aecodec.packing.stream import unzigzag
 from aecodec.packing.varint import put_section
-from aecodec.weighted import WEIGHTED, fit_weights, residual_of_indices
+from aecodec.weighted import WEIGHTED
 
 CLASSES, PER_CHANNEL = 2, 16
 _SPARSE = 2.0  # bits a value
 _PART = 1 << 15  # values
 _LONGER = 4  # times: trees of the scales that cells have take the more of a piece the shorter it is
-_WORTH = 0.99  # of the bits, what weights must bring them down to: they take a little more time
 
 
 @dataclass(frozen=True)
@@ -79,32 +80,18 @@ def _choose(values: np.ndarray, lattice: SafeLattice, effort: Effort) -> _Choice
     sizes = values.shape
 
     def left(mask: int, length: int) -> np.ndarray:
-        piece = values[_middle(sizes, length)]
+        piece = values[middle(sizes, length)]
         return unzigzag(predicted_residual(piece, lattice, mask, zigzagged=True)).astype(np.int32)
 
     useful = sum(1 << axis for axis, size in enumerate(sizes) if size > 1)
     masks = sorted({mask & useful for mask in effort.predictors if as_planes(sizes, mask) is not None})
     mask = min(masks, key=lambda mask: residual_bits(left(mask, effort.sample_values), effort.cells[0]))
     longer = left(mask, _LONGER * effort.sample_values)
-    weights, sizes_by_cell = None, {effort.cells[0]: residual_bits(longer, effort.cells[0])}
-    if values.dtype.kind == "f" and sizes[3] > 1 and max(sizes[0], sizes[2]) > 1:
-        indices = lattice_indices(values[_middle(sizes, _LONGER * effort.sample_values)], lattice)
-        fitted = fit_weights(indices)
-        weighted = residual_of_indices(indices, fitted)
-        later = slice(1 if sizes[0] > 1 else 0, None)  # the first step of all has none before it to be predicted from
-        parts = [each[later].reshape(-1) for each in (weighted, longer.reshape(indices.shape))]
-        bits, without = (residual_bits(part, effort.cells[0]) for part in parts)
-        if bits < _WORTH * without:
-            weights, longer, sizes_by_cell = fitted, parts[0], {effort.cells[0]: bits}
+    sizes_by_cell, weights = {effort.cells[0]: residual_bits(longer, effort.cells[0])}, None
+    if values.dtype.kind == "f":
+        indices = lattice_indices(values[middle(sizes, _LONGER * effort.sample_values)], lattice)
+        if (better := choose_weights(indices, mask, effort.cells[0])) is not None:
+            weights, longer, sizes_by_cell = better.weights, better.residual, {effort.cells[0]: better.bits}
     sizes_by_cell |= {cell: residual_bits(longer, cell) for cell in effort.cells[1:]}
     cell = min(effort.cells, key=lambda cell: sizes_by_cell[cell])
     return _Choice(mask, weights, cell, sizes_by_cell[cell] / longer.size)
-
-
-def _middle(shape: tuple[int, ...], budget: int) -> tuple[slice, ...]:
-    """A block of about `budget` values from the middle, steps given up before rows."""
-    kept = list(shape)
-    for axis in (0, 2, 3):
-        rest = int(np.prod(kept)) // kept[axis]
-        kept[axis] = min(kept[axis], max(2, budget // rest))
-    return tuple(slice((size - k) // 2, (size - k) // 2 + k) for size, k in zip(shape, kept, strict=True))

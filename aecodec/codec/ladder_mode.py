@@ -7,7 +7,7 @@ import numpy as np
 
 from aecodec.canonical import fill_missing
 from aecodec.codec.effort import Effort
-from aecodec.codec.lattice_mode import sample_window
+from aecodec.codec.samples import sample_window
 from aecodec.codec.sections import apply_exceptions, decode_classes, encode_classes, encode_exceptions
 from aecodec.errors import FormatError
 from aecodec.ladder import NEGATIVE, POSITIVE, SMALLEST_ERROR, classify, from_ladder, lattice_error, to_ladder

@@ -15,6 +15,7 @@ from aecodec.codec.fast_mode import encode_fast
 from aecodec.codec.finite import FiniteValues
 from aecodec.codec.latent_coding import LatentCoder, decode_latent_section
 from aecodec.codec.model import Model, Origin
+from aecodec.codec.samples import middle, sample_window
 from aecodec.codec.sections import (
     apply_exceptions,
     check_output,
@@ -26,6 +27,7 @@ from aecodec.codec.sections import (
     output_checksum,
     put_back,
 )
+from aecodec.codec.weight_choice import choose_weights
 from aecodec.errors import FormatError
 from aecodec.fast_lattice import restored_values
 from aecodec.lattice import (
@@ -40,12 +42,13 @@ from aecodec.packing.estimate import latents_bits, residual_bits
 from aecodec.packing.residuals import decode_narrow_residual, encode_residual
 from aecodec.packing.varint import Cursor, put_section, put_varint
 from aecodec.quantizer import quantize
-from aecodec.weighted import TERMS, WEIGHTED, weighted_restore
+from aecodec.weighted import TERMS, WEIGHTED, residual_of_indices, weighted_restore
 
 LATENTS, CLASSES, EXCEPTIONS, CHECKSUM, PER_CHANNEL = 1, 2, 4, 8, 16
 _ALL_FLAGS = LATENTS | CLASSES | EXCEPTIONS | CHECKSUM | PER_CHANNEL
 # What a first look finds to be so many times too large is not looked at again; but for so many bits, which it takes in any case.
 _NEAR, _FRAMING = 1.15, 256.0
+_FEWEST = 1 << 14  # values, of a piece that weights are fitted on
 
 
 @dataclass(frozen=True)
@@ -89,9 +92,10 @@ def encode_lattice(
     chunk = _Chunk(values, steps, origin)
     if not effort.thorough and most < np.inf and _choose(chunk, model, effort.for_glance(), _NEAR * most, _FRAMING) is None:
         return None
-    choice = _choose(chunk, model, effort, most)
-    if choice is None:
+    chosen = _choose(chunk, model, effort, most)
+    if chosen is None:
         return None
+    choice, weights = chosen
     coded = LatentCoder(model, values, origin).code(choice.step) if choice.step and model is not None else None
     x_hat = coded.x_hat if coded is not None else None
     indices = chunk.indices(x_hat)
@@ -107,9 +111,14 @@ def encode_lattice(
         put_section(body, coded.pack(effort.thorough))
     if classes is not None and (x_hat is not None or not choice.residual.predictor):
         indices = np.where(classes == 0, indices, np.int32(0))  # differences rather see the missing filled by their neighbours
-    body.append(choice.residual.predictor)
-    left = lorenzo_residual(indices, choice.residual.predictor).reshape(-1)
-    put_section(body, encode_residual(left, choice.residual.cell, effort.thorough))
+    if weights is not None:
+        body.append(WEIGHTED)
+        body += weights.tobytes()
+        left = residual_of_indices(indices, weights)
+    else:
+        body.append(choice.residual.predictor)
+        left = lorenzo_residual(indices, choice.residual.predictor)
+    put_section(body, encode_residual(left.reshape(-1), choice.residual.cell, effort.thorough))
 
     restored = from_lattice(indices, steps, array.dtype, x_hat)
     sound = within_bound(array, restored, errors)
@@ -167,18 +176,25 @@ def decode_lattice(
     return array
 
 
-def _choose(chunk: _Chunk, model: Model | None, effort: Effort, most: float, spare: float = 0.0) -> LatentChoice | None:
-    """Step, predictor and cell that make a sample smallest; None if none is within `most` bits for each value and `spare`."""
+def _choose(
+    chunk: _Chunk, model: Model | None, effort: Effort, most: float, spare: float = 0.0
+) -> tuple[LatentChoice, np.ndarray | None] | None:
+    """Step, predictor and cell that make a sample smallest, and weights if without latents these do better than the predictor; None
+    if nothing is within `most` bits for each value and `spare`."""
     tile = model.manifest.tile if model is not None else (1, 1, 1, 1)
     sample = chunk.part(sample_window(chunk.shape, tile, effort.sample_values))
     indices = sample.indices()
     if indices is None:
         return None
     alone = _choose_residual(indices, effort)
-    best = LatentChoice(alone.bits, 0, alone)
+    piece = chunk.part(middle(chunk.shape, max(effort.sample_values, _FEWEST))).indices()
+    better = choose_weights(piece, alone.predictor, alone.cell) if piece is not None else None
+    best = LatentChoice(alone.bits * (1.0 if better is None else better.share), 0, alone)
     if model is not None:
         best = min(best, _choose_latents(sample, model, effort), key=lambda choice: choice.bits)
-    return best if best.bits <= most * sample.values.size + spare else None
+    if best.bits > most * sample.values.size + spare:
+        return None
+    return best, better.weights if better is not None and not best.step else None
 
 
 def _choose_latents(sample: _Chunk, model: Model, effort: Effort) -> LatentChoice:
@@ -230,19 +246,3 @@ def _choose_residual(indices: np.ndarray, effort: Effort) -> ResidualChoice:
     # The logarithms of magnitudes order predictors as sizes do, in a fraction of the time.
     best = min(masks, key=lambda mask: float(np.log2(np.abs(found[mask]) + np.float32(1)).sum()))
     return ResidualChoice(residual_bits(found[best], cell), best, cell)
-
-
-def sample_window(shape: tuple[int, ...], tile: tuple[int, int, int, int], budget: int) -> tuple[slice, slice, slice, slice]:
-    """Slices of a block of whole tiles from the middle, of about `budget` values; all channels."""
-    sizes = list(shape)
-    for axis in (0, 2, 3):
-        rest = int(np.prod(sizes)) // max(1, sizes[axis])
-        fitting = max(1, budget // max(1, rest) // tile[axis]) * tile[axis]
-        sizes[axis] = min(sizes[axis], fitting)
-        if int(np.prod(sizes)) <= budget:
-            break
-    slices = []
-    for size, kept, t in zip(shape, sizes, tile, strict=True):
-        start = (size - kept) // 2 // t * t
-        slices.append(slice(start, start + kept))
-    return slices[0], slices[1], slices[2], slices[3]
