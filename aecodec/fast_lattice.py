@@ -13,7 +13,7 @@ from aecodec.compiled.room import Room
 from aecodec.lattice import from_lattice, lattice_steps, put_values, single_below
 from aecodec.lorenzo import Shape, as_planes, differences, lorenzo_restore, plane_blocks, restored_blocks
 from aecodec.packing.stream import zigzag
-from aecodec.weighted import residual_of_indices, weighted_residual
+from aecodec.weighted import residual_of_indices, share_of, weighted_residual
 
 _LARGEST_LOSS = 1 / 64  # of the error, given up for rounding in float32; beyond, float64 is worth its time
 _SINGLE_EPSILON, _DOUBLE_EPSILON = 2.0**-23, 2.0**-52
@@ -23,13 +23,13 @@ _INTEGER_RANGE = 2**30
 
 @dataclass(frozen=True)
 class SafeLattice:
-    """Lattice `steps` (channels,), the dtype in which values are rounded to it, one in which all Lorenzo residuals fit, and what no
-    index and no difference of two exceeds."""
+    """Lattice `steps` (channels,), the dtype in which values are rounded to it, one in which all Lorenzo residuals fit, and what
+    no index and no difference of two exceeds."""
 
     steps: np.ndarray
     working: np.dtype
     residual: np.dtype
-    reach: float
+    span: float
 
 
 def safe_lattice(errors: np.ndarray, low: np.ndarray, high: np.ndarray, dtype: np.dtype) -> SafeLattice | None:
@@ -58,10 +58,11 @@ def safe_lattice(errors: np.ndarray, low: np.ndarray, high: np.ndarray, dtype: n
             steps = single_below(steps)
         if not steps.all():
             return None
-    reach = float(np.maximum(peaks / steps, 2.0 * ((high - low) / steps)).max()) + 4.0
+    peak, wide = float((peaks / steps).max()) + 4.0, float(((high - low) / steps).max()) + 2.0
+    reach = max(peak, 2.0 * wide)
     if not reach < 2**30:
         return None
-    return SafeLattice(steps, working, np.dtype(np.int16 if reach < 2**15 else np.int32), reach)
+    return SafeLattice(steps, working, np.dtype(np.int16 if reach < 2**15 else np.int32), max(peak, wide))
 
 
 def _rounding_loss(epsilon: float, errors: np.ndarray, peaks: np.ndarray) -> np.ndarray:
@@ -114,7 +115,8 @@ def lattice_indices(values: np.ndarray, lattice: SafeLattice) -> np.ndarray:
 
 def zigzagged_weighted(values: np.ndarray, lattice: SafeLattice, weights: np.ndarray, room: Room) -> np.ndarray:
     """As `predicted_residual` zigzagged, under weighted prediction."""
-    narrow = 4 * lattice.reach + 4 < 2**15  # differences, and up to three times as much
+    most = lattice.span * (1.0 + share_of(weights)) + 1.0  # a difference, and what is predicted of it
+    narrow = most < 2**15
     if values.dtype == lattice.working:
         inverses = (1.0 / lattice.steps).astype(lattice.working)
         found = weighted_residual(np.ascontiguousarray(values), inverses, weights, narrow, room)

@@ -41,6 +41,11 @@ def fit_weights(indices: np.ndarray) -> np.ndarray:
     return np.clip(weights, -127, 127).astype(np.int8)
 
 
+def share_of(weights: np.ndarray) -> float:
+    """How many times the largest difference what is predicted may be."""
+    return float(np.abs(weights.astype(np.float64)).sum()) / _UNIT
+
+
 def residual_of_indices(indices: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """What the prediction leaves of lattice `indices` (steps, channels, rows, columns); int32 of that shape, wrapping."""
     found = differences(indices)

@@ -42,6 +42,18 @@ def test_statistics(found):
     assert streams.largest_and_sum(found)[1] == int(found.astype(object).sum()) if found.size else True
 
 
+@given(numbers(), st.sampled_from([1, 2, 4, 8]))
+@settings(deadline=None)
+def test_low_bits(found, bits):
+    packed, rest, known = streams.low_digits(found, bits)
+    own_packed, own_rest, own_known = in_numpy(streams, streams.low_digits, found, bits)
+    assert np.array_equal(packed, own_packed)
+    assert np.array_equal(rest, own_rest)
+    assert known == own_known == streams.largest_and_sum(rest)
+    low = unpack_digits(packed, 1 << bits, 8 // bits, found.size)
+    assert (rest.astype(object) * (1 << bits) + low == found).all()
+
+
 @given(numbers(), st.sampled_from(JOINT))
 @settings(deadline=None)
 def test_digits_and_escapes(found, layout):
@@ -174,6 +186,10 @@ def test_anchors(count):
         lambda: kernels.statistics(bytes(9), 3),
         lambda: kernels.pack_joint(bytes(8), 1, 5, 3, bytearray(2), bytearray(8)),
         lambda: kernels.pack_joint(bytes(8), 1, 1, 3, bytearray(3), bytearray(8)),
+        lambda: kernels.pack_low(bytes(8), 1, 3, bytearray(4), bytearray(8)),
+        lambda: kernels.pack_low(bytes(8), 1, 4, bytearray(3), bytearray(8)),
+        lambda: kernels.pack_low(bytes(8), 2, 4, bytearray(2), bytearray(7)),
+        lambda: kernels.pack_low(bytes(8), 3, 4, bytearray(2), bytearray(8)),
         lambda: kernels.sum_cells(bytes(8), 2, 4, bytearray(16)),
         lambda: kernels.residual_of(np.ones(8), np.ones(3), bytearray(16), (2, 2, 2), True, True),
         lambda: kernels.residual_of(np.ones(8), np.ones(1), bytearray(17), (2, 2, 2), True, True),

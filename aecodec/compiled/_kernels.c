@@ -19,6 +19,7 @@ static PyMethodDef methods[] = {
     {"anchors", anchors, METH_VARARGS, NULL},
     {"ranges", ranges, METH_VARARGS, NULL},
     {"pack_joint", pack_joint, METH_VARARGS, NULL},
+    {"pack_low", pack_low, METH_VARARGS, NULL},
     {"statistics", statistics, METH_VARARGS, NULL},
     {"count_values", count_values, METH_VARARGS, NULL},
     {"tabulate", tabulate, METH_VARARGS, NULL},

@@ -25,6 +25,15 @@ enum { BINS = 288, FIRST_LONG = 255, COLUMNS = 64 }; /* as in streams.py */
         for (int64_t i = 0; i < n; i++)                                                                                           \
             out[i] = (uint8_t)(out[i] * (most + 1) + (values[i] < most ? values[i] : most));                                      \
     }                                                                                                                             \
+    LOOP void start_low##BITS(const uint##BITS##_t *restrict values, uint##BITS##_t mask, uint8_t *restrict out, int64_t n) {      \
+        for (int64_t i = 0; i < n; i++) out[i] = (uint8_t)(values[i] & mask);                                                     \
+    }                                                                                                                             \
+    LOOP void add_low##BITS(const uint##BITS##_t *restrict values, uint##BITS##_t mask, uint8_t *restrict out, int64_t n) {        \
+        for (int64_t i = 0; i < n; i++) out[i] = (uint8_t)(out[i] * (mask + 1) + (values[i] & mask));                             \
+    }                                                                                                                             \
+    LOOP void shift##BITS(const uint##BITS##_t *restrict values, int bits, uint##BITS##_t *restrict out, int64_t n) {             \
+        for (int64_t i = 0; i < n; i++) out[i] = (uint##BITS##_t)(values[i] >> bits);                                             \
+    }                                                                                                                             \
     /* How often each value is there, those from 255 on by their length in bits, of every `stride`th. */                          \
     static void count_values##BITS(const uint##BITS##_t *values, int64_t n, int64_t stride, double *out) {                        \
         uint32_t counts[2][BINS] = {{0}};                                                                                         \
@@ -48,17 +57,17 @@ enum { BINS = 288, FIRST_LONG = 255, COLUMNS = 64 }; /* as in streams.py */
         }                                                                                                                         \
         return 1;                                                                                                                 \
     }                                                                                                                             \
-    /* Byte j of `size` holds digits j, size + j, ..., the first the least significant. */                                        \
-    static void pack##BITS(const uint##BITS##_t *values, int64_t count, uint##BITS##_t most, int per_byte, uint8_t *out,          \
+    /* Byte j of `size` holds digits j, size + j, ..., the first the least significant: `most` at most, or with `bits` the lowest. */  \
+    static void pack##BITS(const uint##BITS##_t *values, int64_t count, uint##BITS##_t most, int bits, int per_byte, uint8_t *out,   \
                            int64_t size) {                                                                                        \
         for (int part = per_byte - 1; part >= 0; part--) {                                                                        \
             int64_t start = part * size, n = count - start < size ? count - start : size;                                         \
             n = n > 0 ? n : 0;                                                                                                    \
             if (part == per_byte - 1) {                                                                                           \
-                start_digits##BITS(values + start, most, out, n);                                                                 \
+                (bits ? start_low##BITS : start_digits##BITS)(values + start, most, out, n);                                      \
                 memset(out + n, 0, (size_t)(size - n));                                                                           \
             } else {                                                                                                              \
-                add_digits##BITS(values + start, most, out, n);                                                                   \
+                (bits ? add_low##BITS : add_digits##BITS)(values + start, most, out, n);                                          \
                 for (int64_t i = n; i < size; i++) out[i] = (uint8_t)(out[i] * (most + 1));                                       \
             }                                                                                                                     \
         }                                                                                                                         \

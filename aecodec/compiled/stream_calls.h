@@ -108,13 +108,13 @@ static PyObject *pack_joint(PyObject *self, PyObject *args) {
     if (sound) {
         BEGIN_LONG(b[0].len);
         if (width == 1) {
-            pack8(b[0].buf, count, (uint8_t)(base - 1), per_byte, b[1].buf, size);
+            pack8(b[0].buf, count, (uint8_t)(base - 1), 0, per_byte, b[1].buf, size);
             escaped = take_from8(b[0].buf, (uint8_t)(base - 1), b[2].buf, count);
         } else if (width == 2) {
-            pack16(b[0].buf, count, (uint16_t)(base - 1), per_byte, b[1].buf, size);
+            pack16(b[0].buf, count, (uint16_t)(base - 1), 0, per_byte, b[1].buf, size);
             escaped = take_from16(b[0].buf, (uint16_t)(base - 1), b[2].buf, count);
         } else {
-            pack32(b[0].buf, count, (uint32_t)(base - 1), per_byte, b[1].buf, size);
+            pack32(b[0].buf, count, (uint32_t)(base - 1), 0, per_byte, b[1].buf, size);
             escaped = take_from32(b[0].buf, (uint32_t)(base - 1), b[2].buf, count);
         }
         most = BY_WIDTH(width, find_most, b[2].buf, escaped);
@@ -123,6 +123,39 @@ static PyObject *pack_joint(PyObject *self, PyObject *args) {
     }
     release(b, 3);
     return sound ? Py_BuildValue("LkK", (long long)escaped, (unsigned long)most, total) : NULL;
+}
+
+/* pack_low(numbers, bytes of each, bits, out, rest) -> of the numbers without so many lowest bits, which go into `out`, several to a
+ * byte, and the others into `rest`: the largest, and their sum */
+static PyObject *pack_low(PyObject *self, PyObject *args) {
+    Py_buffer b[3];
+    int width, bits;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "y*iiw*w*", &b[0], &width, &bits, &b[1], &b[2])) return NULL;
+    int sound = check_width(width);
+    int64_t count = sound ? b[0].len / width : 0, size = b[1].len;
+    uint32_t most = 0;
+    unsigned long long total = 0;
+    if (sound && (bits < 1 || bits > 8 || 8 % bits || size != (count + 8 / bits - 1) / (8 / bits) || b[2].len != b[0].len))
+        sound = fail("low bits of another size");
+    if (sound) {
+        BEGIN_LONG(b[0].len);
+        if (width == 1) {
+            pack8(b[0].buf, count, (uint8_t)((1 << bits) - 1), bits, 8 / bits, b[1].buf, size);
+            shift8(b[0].buf, bits, b[2].buf, count);
+        } else if (width == 2) {
+            pack16(b[0].buf, count, (uint16_t)((1 << bits) - 1), bits, 8 / bits, b[1].buf, size);
+            shift16(b[0].buf, bits, b[2].buf, count);
+        } else {
+            pack32(b[0].buf, count, (uint32_t)((1 << bits) - 1), bits, 8 / bits, b[1].buf, size);
+            shift32(b[0].buf, bits, b[2].buf, count);
+        }
+        most = BY_WIDTH(width, find_most, b[2].buf, count);
+        total = BY_WIDTH(width, add_up, b[2].buf, count);
+        END_LONG;
+    }
+    release(b, 3);
+    return sound ? Py_BuildValue("kK", (unsigned long)most, total) : NULL;
 }
 
 /* count_values(numbers, bytes of each, stride, out): float64, see digits.h */

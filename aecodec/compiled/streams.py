@@ -33,6 +33,19 @@ def joint_digits(values: np.ndarray, base: int, per_byte: int) -> tuple[np.ndarr
     return packed, escaped[:count], (maximum, total)
 
 
+def low_digits(values: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
+    """The lowest 1, 2, 4 or 8 bits, packed as digits.py does, uint8; the values without them; `largest_and_sum` of these."""
+    per_byte = 8 // bits
+    if kernels is None:
+        low = values.astype(np.uint8)
+        low &= np.uint8((1 << bits) - 1)
+        rest = values >> bits if bits < 8 * values.itemsize else np.zeros_like(values)
+        return pack_digits(low, 1 << bits, per_byte), rest, largest_and_sum(rest)
+    packed, rest = np.empty(packed_size(values.size, per_byte), np.uint8), np.empty_like(values)
+    known = kernels.pack_low(values, values.itemsize, bits, packed, rest)
+    return packed, rest, known
+
+
 def histogram(values: np.ndarray, stride: int) -> np.ndarray:
     """How often each value is there, float64 (BINS,), from one of each `stride`; those from 255 on by their length in bits."""
     if kernels is not None:

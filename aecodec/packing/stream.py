@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aecodec.compiled.streams import joint_digits, joint_values, largest_and_sum, with_escaped
+from aecodec.compiled.streams import joint_digits, joint_values, largest_and_sum, low_digits, with_escaped
 from aecodec.errors import FormatError
 from aecodec.packing import zstd
-from aecodec.packing.digits import pack_digits, packed_size, unpack_digits
+from aecodec.packing.digits import packed_size, unpack_digits
 from aecodec.packing.draft import STORED, Draft, finished, put_frame
 from aecodec.packing.plan import BYTES, CONSTANT, GAPS, HASTY, JOINT, JOINT_FIRST, LOW_BITS, THRIFTY, plan_for_histogram
 from aecodec.packing.plan_table import plan_for_mean
@@ -109,12 +109,9 @@ def _encode(
     if op == BYTES:
         draft.add(_narrow(values, maximum))
     elif op in LOW_BITS:
-        bits = LOW_BITS[op]
-        low = values.astype(np.uint8)
-        if bits < 8:
-            low &= np.uint8((1 << bits) - 1)
-        draft.out += pack_digits(low, 1 << bits, 8 // bits).data
-        _encode(draft, values >> bits, False, effort, depth + 1)
+        packed, rest, of_rest = low_digits(values, LOW_BITS[op])
+        draft.out += packed.data
+        _encode(draft, rest, False, effort, depth + 1, known=of_rest)
     elif op >= JOINT_FIRST:
         base, per_byte = JOINT[op - JOINT_FIRST]
         packed, escaped, of_escaped = joint_digits(values, base, per_byte)
