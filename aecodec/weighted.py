@@ -9,6 +9,7 @@ import numpy as np
 
 from aecodec.compiled.kernels import kernels
 from aecodec.compiled.room import Room
+from aecodec.packing.stream import unzigzag
 
 WEIGHTED = 16  # the predictor byte, beside the sets of Lorenzo axes
 TERMS = ((0, 1, 0), (0, 1, 1), (1, 0, 0), (1, 0, 1), (1, 1, 0))  # steps before, rows above, columns later
@@ -48,6 +49,11 @@ def share_of(weights: np.ndarray) -> float:
 
 def residual_of_indices(indices: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """What the prediction leaves of lattice `indices` (steps, channels, rows, columns); int32 of that shape, wrapping."""
+    if indices.size and kernels is not None:
+        left = np.empty(indices.shape, np.uint32)
+        whole = np.ascontiguousarray(indices, np.float64)  # which holds them all
+        kernels.weighted_residual(whole, np.ones(1), np.ascontiguousarray(weights, np.int8), left, indices.shape)
+        return unzigzag(left)
     found = differences(indices)
     return found - _predicted([_moved(found, term) for term in TERMS], weights)
 

@@ -61,7 +61,7 @@ def encode_residual(residual: np.ndarray, size: int, thorough: bool, hasty: bool
     """
     unsigned = zigzag(residual)
     cells = encode_zigzagged_cells(unsigned, size, thorough) if size else None
-    if cells is not None and not thorough and _entropy_exceeds(unsigned, 8 * len(cells), hasty):
+    if cells is not None and not thorough and _surely_exceeds(unsigned, 8 * len(cells), hasty):
         return cells
     whole = encode_whole(unsigned, thorough, hasty)
     return whole if cells is None else min(cells, whole, key=len)
@@ -114,13 +114,17 @@ def _seen(unsigned: np.ndarray, hasty: bool) -> tuple[np.ndarray, bool, bool]:
     return counts, sparse, not unsigned.size or (not sparse and is_geometric(counts, signed=True, tolerance=tolerance))
 
 
-def _entropy_exceeds(unsigned: np.ndarray, bits: float, hasty: bool) -> bool:
-    """Whether one stream of a plain residual would surely take more than so many bits."""
-    counts, _, plain = _seen(unsigned, hasty)
-    if not plain or not unsigned.size:
+def _surely_exceeds(unsigned: np.ndarray, bits: float, hasty: bool) -> bool:
+    """Whether a residual would surely take more than so many bits as one stream: by its entropy, and, of one that is not plain, by
+    its repeats, in a part."""
+    counts, sparse, plain = _seen(unsigned, hasty)
+    if sparse or not unsigned.size:
         return False
     shares = counts[counts > 0] / counts.sum()
-    return float(-(shares * np.log2(shares)).sum()) * unsigned.size > _SURELY * bits
+    if float(-(shares * np.log2(shares)).sum()) * unsigned.size <= _SURELY * bits:
+        return False
+    part = spread_part(unsigned, _TRIAL // 4)
+    return plain or 8 * len(encode_repeats(part, _HASTY_REPEATS_LEVEL)) * unsigned.size > _SURELY * bits * part.size
 
 
 def _layouts(sparse: bool, hasty: bool) -> list[Callable[[np.ndarray, bool], bytes]]:
