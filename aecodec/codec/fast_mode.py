@@ -11,7 +11,7 @@ from aecodec.codec.effort import Effort
 from aecodec.codec.finite import FiniteValues
 from aecodec.codec.samples import middle
 from aecodec.codec.sections import encode_classes, encode_steps
-from aecodec.codec.weight_choice import choose_weights
+from aecodec.codec.weight_choice import FEWEST, choose_weights
 from aecodec.compiled.room import room
 from aecodec.fast_lattice import SafeLattice, lattice_indices, predicted_residual, safe_lattice, zigzagged_weighted
 from aecodec.lorenzo import as_planes
@@ -88,7 +88,7 @@ def _choose(values: np.ndarray, lattice: SafeLattice, effort: Effort) -> _Choice
     mask = min(masks, key=lambda mask: residual_bits(left(mask, effort.sample_values), effort.cells[0]))
     longer = left(mask, _LONGER * effort.sample_values)
     sizes_by_cell, weights = {effort.cells[0]: residual_bits(longer, effort.cells[0])}, None
-    if values.dtype.kind == "f":
+    if values.dtype.kind == "f" and values.size > FEWEST:
         indices = lattice_indices(values[middle(sizes, _LONGER * effort.sample_values)], lattice)
         if (better := choose_weights(indices, mask, effort.cells[0])) is not None:
             weights, longer, sizes_by_cell = better.weights, better.residual, {effort.cells[0]: better.bits}

@@ -27,7 +27,7 @@ from aecodec.codec.sections import (
     output_checksum,
     put_back,
 )
-from aecodec.codec.weight_choice import choose_weights
+from aecodec.codec.weight_choice import FEWEST, choose_weights
 from aecodec.errors import FormatError
 from aecodec.fast_lattice import restored_values
 from aecodec.lattice import (
@@ -48,7 +48,7 @@ LATENTS, CLASSES, EXCEPTIONS, CHECKSUM, PER_CHANNEL = 1, 2, 4, 8, 16
 _ALL_FLAGS = LATENTS | CLASSES | EXCEPTIONS | CHECKSUM | PER_CHANNEL
 # What a first look finds to be so many times too large is not looked at again; but for so many bits, which it takes in any case.
 _NEAR, _FRAMING = 1.15, 256.0
-_FEWEST = 1 << 14  # values, of a piece that weights are fitted on
+_PIECE = 1 << 14  # values that weights are fitted on, at least
 
 
 @dataclass(frozen=True)
@@ -187,8 +187,10 @@ def _choose(
     if indices is None:
         return None
     alone = _choose_residual(indices, effort)
-    piece = chunk.part(middle(chunk.shape, max(effort.sample_values, _FEWEST))).indices()
-    better = choose_weights(piece, alone.predictor, alone.cell) if piece is not None else None
+    better = None
+    if chunk.values.size > FEWEST:
+        piece = chunk.part(middle(chunk.shape, max(effort.sample_values, _PIECE))).indices()
+        better = choose_weights(piece, alone.predictor, alone.cell) if piece is not None else None
     best = LatentChoice(alone.bits * (1.0 if better is None else better.share), 0, alone)
     if model is not None:
         best = min(best, _choose_latents(sample, model, effort), key=lambda choice: choice.bits)

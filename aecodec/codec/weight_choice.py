@@ -8,6 +8,7 @@ from aecodec.lorenzo import lorenzo_residual
 from aecodec.packing.estimate import residual_bits
 from aecodec.weighted import fit_weights, residual_of_indices
 
+FEWEST = 1 << 12  # values; of a message, the choice would take longer than all else
 _WORTH = 0.99  # of the bits, what weights must bring them down to: they take a little more time
 
 
