@@ -21,6 +21,7 @@ _SAMPLE = 1 << 15
 _MESSAGE = 1 << 12  # values; so few are not worth the time that a plan from their histogram takes
 _SURELY = 1.02  # times more, of what a sample tells
 _SMALLEST = 2.0**-8
+_ODD = 0.3  # as plan.TYPICAL, but that even in haste plans are made from the histogram
 
 
 def cell_indices(residual: np.ndarray, size: int) -> np.ndarray:
@@ -93,7 +94,7 @@ def _encode_stream(unsigned: np.ndarray, thorough: bool, hasty: bool) -> bytes:
 
     Zero regions and repeats, which no estimate foresees, are seen by trying; of a long residual, on a part of it.
     """
-    _, sparse, plain = _seen(unsigned, hasty)
+    counts, sparse, plain = _seen(unsigned, hasty)
     if plain:
         return encode_stream(unsigned, signed=True, thorough=thorough, hasty=hasty)
     layouts = _layouts(sparse, hasty)
@@ -102,7 +103,8 @@ def _encode_stream(unsigned: np.ndarray, thorough: bool, hasty: bool) -> bytes:
         return min((layout(unsigned, thorough or unsigned.size > _MESSAGE) for layout in layouts), key=len)
     part = spread_part(unsigned, trial)
     sizes = [len(layout(part, False)) for layout in layouts]
-    return layouts[int(np.argmin(sizes))](unsigned, not hasty)
+    odd = not hasty or not is_geometric(counts, signed=True, tolerance=_ODD)
+    return layouts[int(np.argmin(sizes))](unsigned, odd)
 
 
 def _seen(unsigned: np.ndarray, hasty: bool) -> tuple[np.ndarray, bool, bool]:
