@@ -13,7 +13,7 @@ from aecodec.compiled.room import Room
 from aecodec.lattice import from_lattice, lattice_steps, put_values, single_below
 from aecodec.lorenzo import Shape, as_planes, differences, lorenzo_restore, plane_blocks, restored_blocks
 from aecodec.packing.stream import zigzag
-from aecodec.weighted import residual_of_indices, share_of, weighted_residual
+from aecodec.weighted import residual_of_indices, share_of, weighted_residual, weighted_restore, weighted_values
 
 _LARGEST_LOSS = 1 / 64  # of the error, given up for rounding in float32; beyond, float64 is worth its time
 _SINGLE_EPSILON, _DOUBLE_EPSILON = 2.0**-23, 2.0**-52
@@ -161,6 +161,21 @@ def restored_values(
         here = scale[group] if len(scale) > 1 else scale
         put_values(indices, here, values[group, band], None if bases is None else bases[group, band])
     return values.reshape(residual.shape)
+
+
+def restored_weighted(
+    residual: np.ndarray,
+    steps: np.ndarray,
+    weights: np.ndarray,
+    dtype: np.dtype,
+    base: np.ndarray | None = None,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """As `restored_values`, of a residual under weighted prediction."""
+    values = np.empty(residual.shape, dtype) if out is None else out
+    if base is None and weighted_values(residual, weights, steps, values):
+        return values
+    return from_lattice(weighted_restore(residual, weights), steps, dtype, base, values)
 
 
 def _plane_steps(steps: np.ndarray, shape: tuple[int, ...], planes: Shape) -> np.ndarray:

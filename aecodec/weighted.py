@@ -70,12 +70,30 @@ def weighted_residual(values: np.ndarray, inverses: np.ndarray, weights: np.ndar
 
 def weighted_restore(residual: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """The inverse of `residual_of_indices` for signed integers of up to 32 bits; int32."""
+    if kernels is None:
+        return _restored(residual, weights)
+    indices = np.empty(residual.shape, np.int32)
+    _restore(residual, weights, np.empty(0), indices)
+    return indices
+
+
+def weighted_values(residual: np.ndarray, weights: np.ndarray, steps: np.ndarray, out: np.ndarray) -> bool:
+    """Write the values at those indices on lattices of these steps (channels,) into `out`, contiguous; False if others have to."""
+    if kernels is None or out.dtype not in (np.float32, np.float64):
+        return False
+    _restore(residual, weights, np.ascontiguousarray(steps, np.float64), out)
+    return True
+
+
+def _restore(residual: np.ndarray, weights: np.ndarray, steps: np.ndarray, out: np.ndarray) -> None:
+    assert kernels is not None
+    left, fitted = np.ascontiguousarray(residual), np.ascontiguousarray(weights, np.int8)
+    if left.size:
+        kernels.weighted_restore(left, left.itemsize, fitted, steps, out, left.shape)
+
+
+def _restored(residual: np.ndarray, weights: np.ndarray) -> np.ndarray:
     left = np.array(residual, np.int32, order="C")
-    if not left.size:
-        return left
-    if kernels is not None:
-        kernels.weighted_restore(left, np.ascontiguousarray(weights, np.int8), left.shape)
-        return left
     steps, channels, rows, columns = left.shape
     found = np.zeros((2, channels, rows + 1, columns + 1), np.int32)  # of a step and the one before, with zeros around
     for step in range(steps):

@@ -7,11 +7,14 @@ from hypothesis import strategies as st
 
 import aecodec
 from aecodec import weighted
-from aecodec.compiled import planes, residual, streams, values
+from aecodec.compiled import cells, planes, residual, streams, values
 from aecodec.compiled.kernels import kernels
+from aecodec.compiled.room import Room
 from aecodec.fast_lattice import predicted_residual, safe_lattice
 from aecodec.packing.digits import unpack_digits
 from aecodec.packing.plan import JOINT
+from aecodec.packing.residuals import cell_indices
+from aecodec.packing.scale import INDICES
 from aecodec.packing.stream import decode_stream, encode_stream, odd_stride, unzigzag
 from aecodec.packing.varint import Cursor
 
@@ -52,6 +55,12 @@ def test_low_bits(found, bits):
     assert known == own_known == streams.largest_and_sum(rest)
     low = unpack_digits(packed, 1 << bits, 8 // bits, found.size)
     assert (rest.astype(object) * (1 << bits) + low == found).all()
+    for high in (rest, rest.astype(np.uint32), streams.narrowed(rest, known[0])):
+        back = streams.with_low(high, packed, bits)
+        assert np.array_equal(back, found)
+        own = in_numpy(streams, streams.with_low, high, packed, bits)
+        assert np.array_equal(back, own)
+        assert back.dtype == own.dtype
 
 
 @given(numbers(), st.sampled_from(JOINT))
@@ -80,7 +89,11 @@ def test_any_bytes_unpack_alike(packed, layout, fewer):
     for dtype in (np.uint8, np.uint16, np.uint32):
         others = np.random.default_rng(number).integers(0, np.iinfo(dtype).max, number, dtype)
         expanded = streams.with_escaped(digits, base - 1, others)
-        assert expanded.dtype == dtype
+        largest = int(others.max(initial=0)) + base - 1
+        assert expanded.dtype == (np.uint8 if largest < 1 << 8 else np.uint16 if largest < 1 << 16 else np.uint32)
+        exact = digits.astype(np.int64)
+        exact[digits == base - 1] += others
+        assert np.array_equal(expanded, exact.astype(np.uint32))
         assert np.array_equal(expanded, in_numpy(streams, streams.with_escaped, digits, base - 1, others))
 
 
@@ -122,10 +135,30 @@ def test_streams_are_the_same_bytes(found):
     assert np.array_equal(decode_stream(Cursor(packed), found.size), found)
 
 
-@given(numbers(), st.sampled_from([1, 16, 64, 256]))
+@given(numbers(), st.sampled_from([16, 64, 256]))
 @settings(deadline=None)
-def test_sums_of_cells(found, size):
-    assert np.array_equal(residual.cell_sums(found, size), in_numpy(residual, residual.cell_sums, found, size))
+def test_cells_are_sorted_and_taken_again(found, size):
+    indices, ordered, ends = cells.sorted_cells(found, size, Room())
+    for mine, own in zip((indices, ordered, ends), in_numpy(cells, cells.sorted_cells, found, size, Room()), strict=True):
+        assert np.array_equal(mine, own)
+    assert np.array_equal(indices, cell_indices(unzigzag(found.astype(np.uint64)).astype(np.int64), size))
+    # Two streams, of which the first holds the numbers of the indices below 20.
+    streams_of = ordered[: ends[19]].astype(np.uint32), ordered[ends[19] :]
+    places = np.zeros((INDICES, 4), np.int64)
+    places[:, cells.STREAM] = np.arange(INDICES) >= 20
+    places[:, cells.WIDTH] = np.where(places[:, cells.STREAM], found.itemsize, 4)
+    places[:, cells.END] = ends - ends[19] * places[:, cells.STREAM]
+    places[1:, cells.NEXT] = ends[:-1] - ends[19] * places[1:, cells.STREAM]
+    wanted = np.pad(unzigzag(found.astype(np.uint32)).astype(np.int32), (0, -found.size % size)).reshape(-1, size)
+    corrupt = np.array([-1, 48, -(2**31), 2**31 - 1], np.int32)
+    for function in (cells.taken_cells, lambda *arguments: in_numpy(cells, cells.taken_cells, *arguments)):
+        out, moved = np.empty((indices.size + 4, size), np.int32), places.copy()
+        assert function(streams_of, moved, np.append(indices.astype(np.int32), corrupt), out) is None
+        assert np.array_equal(out[:-4], wanted)
+        assert not out[-4:].any()
+        assert (moved[:, cells.NEXT] == places[:, cells.END]).all()
+        if indices.size:
+            assert function(streams_of, moved, indices[:1].astype(np.int32), out[:1]) == indices[0]
 
 
 @given(
@@ -180,6 +213,11 @@ def test_anchors(count):
         assert np.array_equal(found, in_numpy(values, values.anchors, words, 0x9E3779B1, limit))
 
 
+def places_of(*place):
+    """One place for all scale indices: stream, its bytes a number, the next number and the end."""
+    return np.tile(np.array(place, np.int64), (INDICES, 1))
+
+
 @pytest.mark.parametrize(
     "call",
     [
@@ -190,7 +228,23 @@ def test_anchors(count):
         lambda: kernels.pack_low(bytes(8), 1, 4, bytearray(3), bytearray(8)),
         lambda: kernels.pack_low(bytes(8), 2, 4, bytearray(2), bytearray(7)),
         lambda: kernels.pack_low(bytes(8), 3, 4, bytearray(2), bytearray(8)),
-        lambda: kernels.sum_cells(bytes(8), 2, 4, bytearray(16)),
+        lambda: kernels.put_low(bytes(4), 4, bytes(7), 1, bytearray(8), 1),
+        lambda: kernels.put_low(bytes(3), 4, bytes(8), 1, bytearray(8), 1),
+        lambda: kernels.put_low(bytes(4), 4, bytes(8), 1, bytearray(32), 4),
+        lambda: kernels.put_low(bytes(4), 3, bytes(8), 1, bytearray(8), 1),
+        lambda: kernels.sort_cells(bytes(64), 2, 8, bytearray(4), bytearray(64), bytearray(384)),
+        lambda: kernels.sort_cells(bytes(66), 2, 16, bytearray(2), bytearray(66), bytearray(384)),
+        lambda: kernels.sort_cells(bytes(66), 2, 16, bytearray(3), bytearray(95), bytearray(384)),
+        lambda: kernels.sort_cells(bytes(66), 2, 16, bytearray(3), bytearray(96), bytearray(376)),
+        lambda: kernels.take_cells((bytes(32),), bytearray(384 * 4), bytes(4), 17, bytearray(64)),
+        lambda: kernels.take_cells((bytes(32),) * 49, places_of(1, 1, 0, 16), bytes(4), 16, bytearray(32)),
+        lambda: kernels.take_cells((bytes(32),), places_of(0, 2, 0, 17), bytes(4), 16, bytearray(32)),
+        lambda: kernels.take_cells((bytes(32),), places_of(0, 2, -1, 16), bytes(4), 16, bytearray(32)),
+        lambda: kernels.take_cells((bytes(32),), places_of(0, 2, 8, 4), bytes(4), 16, bytearray(32)),
+        lambda: kernels.take_cells((bytes(32),), places_of(0, 3, 0, 4), bytes(4), 16, bytearray(32)),
+        lambda: kernels.take_cells((bytes(32),), places_of(1, 2, 0, 4), bytes(4), 16, bytearray(32)),
+        lambda: kernels.take_cells((bytes(32),), places_of(0, 2, 0, 16), bytes(4), 16, bytearray(33)),
+        lambda: kernels.take_cells((bytes(32),), places_of(0, 2, 0, 16)[:-1].copy(), bytes(4), 16, bytearray(32)),
         lambda: kernels.residual_of(np.ones(8), np.ones(3), bytearray(16), (2, 2, 2), True, True),
         lambda: kernels.residual_of(np.ones(8), np.ones(1), bytearray(17), (2, 2, 2), True, True),
         lambda: kernels.weighted_residual(np.ones(8), np.ones(3), bytes(5), bytearray(16), (2, 1, 2, 2)),
@@ -198,10 +252,13 @@ def test_anchors(count):
         lambda: kernels.weighted_residual(np.ones(8), np.ones(1), bytes(4), bytearray(16), (2, 1, 2, 2)),
         lambda: kernels.weighted_residual(np.ones(9), np.ones(1), bytes(5), bytearray(16), (2, 1, 2, 2)),
         lambda: kernels.weighted_residual(np.ones(8), np.ones(1), bytes(5), bytearray(16), (2, 1, 1 << 20, 1 << 20)),
-        lambda: kernels.weighted_restore(np.ones(8, "i4"), bytes(6), (2, 1, 2, 2)),
-        lambda: kernels.weighted_restore(np.ones(8, "i4"), bytes(5), (2, 1, 2, 3)),
-        lambda: kernels.weighted_restore(np.ones(8, "i8"), bytes(5), (2, 1, 2, 2)),
-        lambda: kernels.weighted_restore(np.ones(8, "i4"), bytes(5), (2, 1, -2, -2)),
+        lambda: kernels.weighted_restore(np.ones(8, "i4"), 4, bytes(6), b"", bytearray(32), (2, 1, 2, 2)),
+        lambda: kernels.weighted_restore(np.ones(8, "i4"), 4, bytes(5), b"", bytearray(48), (2, 1, 2, 3)),
+        lambda: kernels.weighted_restore(np.ones(8, "i4"), 4, bytes(5), b"", bytearray(64), (2, 1, 2, 2)),
+        lambda: kernels.weighted_restore(np.ones(8, "i2"), 4, bytes(5), b"", bytearray(32), (2, 1, 2, 2)),
+        lambda: kernels.weighted_restore(np.ones(8, "i2"), 3, bytes(5), b"", bytearray(32), (2, 1, 2, 2)),
+        lambda: kernels.weighted_restore(np.ones(8, "i4"), 4, bytes(5), bytes(24), bytearray(32), (2, 2, 2, 1)),
+        lambda: kernels.weighted_restore(np.ones(8, "i4"), 4, bytes(5), b"", bytearray(32), (2, 1, -2, -2)),
         lambda: kernels.convolve_planes(np.ones(8, "f4"), np.ones(18, "f4"), bytearray(16), (1, 2, 2, 3)),
         lambda: kernels.ranges(np.ones(8), bytearray(8), bytearray(16), (2, 2, 2)),
         lambda: kernels.nearest_symbols(np.ones(2, "f4"), bytes([0, 7]), np.ones(7, "f4"), bytearray(8)),

@@ -29,7 +29,7 @@ from aecodec.codec.sections import (
 )
 from aecodec.codec.weight_choice import FEWEST, choose_weights
 from aecodec.errors import FormatError
-from aecodec.fast_lattice import restored_values
+from aecodec.fast_lattice import restored_values, restored_weighted
 from aecodec.lattice import (
     from_lattice,
     lattice_steps,
@@ -42,7 +42,7 @@ from aecodec.packing.estimate import latents_bits, residual_bits
 from aecodec.packing.residuals import decode_narrow_residual, encode_residual
 from aecodec.packing.varint import Cursor, put_section, put_varint
 from aecodec.quantizer import quantize
-from aecodec.weighted import TERMS, WEIGHTED, residual_of_indices, weighted_restore
+from aecodec.weighted import TERMS, WEIGHTED, residual_of_indices
 
 LATENTS, CLASSES, EXCEPTIONS, CHECKSUM, PER_CHANNEL = 1, 2, 4, 8, 16
 _ALL_FLAGS = LATENTS | CLASSES | EXCEPTIONS | CHECKSUM | PER_CHANNEL
@@ -162,7 +162,7 @@ def decode_lattice(
     if watch is not None:
         watch(residual)
     if weights is not None:
-        array = from_lattice(weighted_restore(residual, weights), steps, dtype, x_hat, out)
+        array = restored_weighted(residual, steps, weights, dtype, x_hat, out)
     else:
         array = restored_values(residual, steps, predictor, dtype, x_hat, out)
     classes = decode_classes(cursor.section(), shape) if flags & CLASSES else None

@@ -6,6 +6,7 @@
 #define Py_LIMITED_API 0x030B0000
 #include <Python.h>
 
+#include "cell_calls.h"
 #include "decode_call.h"
 #include "encode_call.h"
 #include "stream_calls.h"
@@ -25,11 +26,13 @@ static PyMethodDef methods[] = {
     {"tabulate", tabulate, METH_VARARGS, NULL},
     {"unpack_joint", unpack_joint, METH_VARARGS, NULL},
     {"put_escaped", put_escaped, METH_VARARGS, NULL},
+    {"put_low", put_low, METH_VARARGS, NULL},
     {"unzigzag", unzigzag, METH_VARARGS, NULL},
     {"residual_of", residual_of, METH_VARARGS, NULL},
     {"weighted_residual", weighted_residual, METH_VARARGS, NULL},
     {"weighted_restore", weighted_restore, METH_VARARGS, NULL},
-    {"sum_cells", sum_cells, METH_VARARGS, NULL},
+    {"sort_cells", sort_cells, METH_VARARGS, NULL},
+    {"take_cells", take_cells, METH_VARARGS, NULL},
     {"count_beyond", count_beyond, METH_VARARGS, NULL},
     {"nearest_symbols", nearest_symbols, METH_VARARGS, NULL},
     {"put_values", put_values, METH_VARARGS, NULL},

@@ -113,6 +113,21 @@ LOOP int64_t count_equal(const uint8_t *restrict values, uint8_t wanted, int64_t
     return count;
 }
 
+/* Numbers of their `high` bits and the lowest ones, which stand in each byte of `packed` from one on. */
+#define ADD_LOW(FROM, TO)                                                                                                        \
+    LOOP void add_low##FROM##to##TO(const uint8_t *restrict packed, int first, int bits, const uint##FROM##_t *restrict high,    \
+                                    uint##TO##_t *restrict out, int64_t n) {                                                     \
+        const uint8_t mask = (uint8_t)((1 << bits) - 1);                                                                         \
+        for (int64_t i = 0; i < n; i++)                                                                                          \
+            out[i] = (uint##TO##_t)((uint32_t)high[i] << bits | (uint32_t)((uint8_t)(packed[i] >> first) & mask));               \
+    }
+
+ADD_LOW(8, 8)
+ADD_LOW(8, 16)
+ADD_LOW(16, 16)
+ADD_LOW(16, 32)
+ADD_LOW(32, 32)
+
 #define UNZIGZAG(NAME, FROM, TO)                                                                          \
     LOOP void NAME(const FROM *restrict values, TO *restrict out, int64_t n) {                            \
         for (int64_t i = 0; i < n; i++)                                                                   \

@@ -14,10 +14,11 @@
         }                                                                                                                           \
         return done;                                                                                                                \
     }                                                                                                                               \
-    /* Digits, and where they are `escape` the next of others, of which there are enough. */                                        \
+    /* Digits, and where they are `escape` that and the next of others, of which there are enough. */                                        \
     static void put_rest##BITS(const uint8_t *restrict digits, uint8_t escape, const uint##BITS##_t *restrict others,               \
                                uint##BITS##_t *restrict out, int64_t n) {                                                           \
-        for (int64_t i = 0; i < n; i++) out[i] = digits[i] == escape ? *others++ : digits[i];                                       \
+        for (int64_t i = 0; i < n; i++)                                                                                             \
+            out[i] = (uint##BITS##_t)(digits[i] == escape ? *others++ + escape : digits[i]);                                        \
     }
 
 ESCAPES(8)
@@ -67,6 +68,7 @@ FOR_AVX2 static int64_t put_eights8(const uint8_t *digits, uint8_t escape, const
         __m128i x = _mm_loadl_epi64((const __m128i *)(digits + i)), there = _mm_cmpeq_epi8(x, wanted);
         int bits = _mm_movemask_epi8(there) & 255;
         __m128i order = _mm_loadl_epi64((const __m128i *)ranks[bits]), y = _mm_loadl_epi64((const __m128i *)next);
+        y = _mm_add_epi8(y, wanted);
         _mm_storel_epi64((__m128i *)(out + i), _mm_blendv_epi8(x, _mm_shuffle_epi8(y, order), there));
         next += __builtin_popcount((unsigned)bits);
     }
@@ -84,7 +86,7 @@ FOR_AVX2 static int64_t put_eights16(const uint8_t *digits, uint8_t escape, cons
         int bits = _mm_movemask_epi8(_mm_packs_epi16(there, there)) & 255;
         __m128i order = _mm_cvtepu8_epi16(_mm_loadl_epi64((const __m128i *)ranks[bits]));
         order = _mm_add_epi16(_mm_mullo_epi16(order, _mm_set1_epi16(0x202)), high); /* bytes 2 r and 2 r + 1 */
-        __m128i y = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)next), order);
+        __m128i y = _mm_shuffle_epi8(_mm_add_epi16(_mm_loadu_si128((const __m128i *)next), wanted), order);
         _mm_storeu_si128((__m128i *)(out + i), _mm_blendv_epi8(x, y, there));
         next += __builtin_popcount((unsigned)bits);
     }
@@ -115,7 +117,7 @@ static int64_t take_from32(const uint32_t *values, uint32_t least, uint32_t *out
     return take_rest32(values, least, out, 0, n);
 }
 
-/* Digits, and where they are `escape` the next of `escaped` others, which are as many. */
+/* Digits, and where they are `escape` that and the next of `escaped` others, which are as many. */
 static void put_escaped8(const uint8_t *digits, uint8_t escape, const uint8_t *others, int64_t escaped, uint8_t *out, int64_t n) {
     int64_t i = has_avx2() ? put_eights8(digits, escape, &others, escaped, out, n) : 0;
     put_rest8(digits + i, escape, others, out + i, n - i);

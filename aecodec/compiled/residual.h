@@ -109,23 +109,4 @@ static void find_residual(const Planes *p, const Row *row, const char *values, c
     }
 }
 
-/* Sums of the magnitudes of zigzagged numbers, `size` at a time; the last sum may be of fewer. */
-static void sum_cells16(const uint16_t *values, int64_t count, int64_t size, int64_t *out) {
-    for (int64_t at = 0; at < count; at += size) {
-        int64_t n = count - at < size ? count - at : size;
-        uint32_t sum = 0; /* of up to 2**16 numbers */
-        for (int64_t i = 0; i < n; i++) sum += (uint32_t)(values[at + i] + 1) >> 1;
-        *out++ = sum;
-    }
-}
-
-static void sum_cells32(const uint32_t *values, int64_t count, int64_t size, int64_t *out) {
-    for (int64_t at = 0; at < count; at += size) {
-        int64_t n = count - at < size ? count - at : size;
-        uint64_t sum = 0;
-        for (int64_t i = 0; i < n; i++) sum += ((uint64_t)values[at + i] + 1) >> 1;
-        *out++ = (int64_t)sum;
-    }
-}
-
 #endif

@@ -1,4 +1,4 @@
-"""Lorenzo residuals on a lattice, and the cells they are packed in, by compiled functions: the bits of fast_lattice.py in numpy."""
+"""Lorenzo residuals on a lattice by compiled functions: the bits of fast_lattice.py in numpy."""
 
 import numpy as np
 
@@ -17,13 +17,3 @@ def zigzagged_residual(
     values = np.ascontiguousarray(planes)
     kernels.residual_of(values, np.ascontiguousarray(inverses, np.float64), residual, planes.shape, along_rows, along_columns)
     return True
-
-
-def cell_sums(zigzagged: np.ndarray, size: int) -> np.ndarray:
-    """Sums of the magnitudes of each `size` of 1-D zigzagged numbers, int64; the last ones are counted as if zeros followed."""
-    if kernels is not None and zigzagged.itemsize in (2, 4):
-        sums = np.empty(-(-zigzagged.size // size), np.int64)
-        kernels.sum_cells(zigzagged, zigzagged.itemsize, size, sums)
-        return sums
-    cells = np.pad(zigzagged, (0, -zigzagged.size % size)).reshape(-1, size).astype(np.int64)
-    return ((cells + 1) >> 1).sum(axis=1)

@@ -1,4 +1,4 @@
-/* Residuals of the fast levels, cells, digits and anchors, called from Python. */
+/* Residuals of the fast levels, digits and anchors, called from Python. */
 #ifndef AECODEC_STREAM_CALLS_H
 #define AECODEC_STREAM_CALLS_H
 
@@ -41,36 +41,6 @@ static PyObject *residual_of(PyObject *self, PyObject *args) {
     if (!sound) return NULL;
     Py_RETURN_NONE;
 }
-
-/* sum_cells(zigzagged, bytes of each, size, out): sums of magnitudes */
-static PyObject *sum_cells(PyObject *self, PyObject *args) {
-    Py_buffer b[2];
-    long long size;
-    int width;
-    (void)self;
-    if (!PyArg_ParseTuple(args, "y*iLw*", &b[0], &width, &size, &b[1])) return NULL;
-    int sound = (width == 2 || width == 4) && size >= 1 && size <= 1 << 15 ? 1 : fail("cells of other sizes");
-    int64_t count = sound ? b[0].len / width : 0;
-    if (sound && b[1].len != (count + size - 1) / size * 8) sound = fail("cells of another number");
-    if (sound) {
-        BEGIN_LONG(b[0].len);
-        if (width == 2)
-            sum_cells16(b[0].buf, count, size, b[1].buf);
-        else
-            sum_cells32(b[0].buf, count, size, b[1].buf);
-        END_LONG;
-    }
-    release(b, 2);
-    if (!sound) return NULL;
-    Py_RETURN_NONE;
-}
-
-static int check_width(int width) { return width == 1 || width == 2 || width == 4 ? 1 : fail("numbers of another width"); }
-
-#define BY_WIDTH(width, name, values, ...)                                \
-    ((width) == 1   ? name##8((const uint8_t *)(values), __VA_ARGS__)     \
-     : (width) == 2 ? name##16((const uint16_t *)(values), __VA_ARGS__)   \
-                    : name##32((const uint32_t *)(values), __VA_ARGS__))
 
 /* statistics(numbers, bytes of each) -> the largest, and their sum */
 static PyObject *statistics(PyObject *self, PyObject *args) {

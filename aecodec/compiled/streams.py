@@ -85,14 +85,38 @@ def joint_values(packed: np.ndarray, base: int, per_byte: int, count: int) -> tu
 
 
 def with_escaped(digits: np.ndarray, escape: int, others: np.ndarray) -> np.ndarray:
-    """`digits`, uint8, and where they are `escape` the next of `others`, which are as many; of the type of these."""
+    """`digits`, uint8, and where they are `escape` that and the next of `others`, which are as many; as wide as it takes."""
+    wide = narrowed(others, largest_and_sum(others)[0] + escape)
+    values = np.empty(digits.size, wide.dtype)
     if kernels is None:
-        values = digits.astype(others.dtype)
-        values[np.flatnonzero(digits == escape)] = others
-        return values
-    values = np.empty(digits.size, others.dtype)
-    kernels.put_escaped(digits, escape, others, others.itemsize, values)
+        values[...] = digits
+        values[np.flatnonzero(digits == escape)] += wide
+    else:
+        kernels.put_escaped(digits, escape, wide, wide.itemsize, values)
     return values
+
+
+def with_low(high: np.ndarray, packed: np.ndarray, bits: int) -> np.ndarray:
+    """The inverse of `low_digits`: numbers of their `high` bits and the lowest ones in `packed`; as wide as it takes."""
+    largest = (largest_and_sum(high)[0] + 1 << bits) - 1
+    if kernels is None:
+        values = np.left_shift(narrowed(high, largest), bits)
+        values |= unpack_digits(packed, 1 << bits, 8 // bits, high.size)
+        return values
+    values = np.empty(high.size, type_for(largest))
+    wide = high if values.itemsize in (high.itemsize, 2 * high.itemsize) else high.astype(values.dtype)
+    kernels.put_low(packed, bits, wide, wide.itemsize, values, values.itemsize)
+    return values
+
+
+def narrowed(values: np.ndarray, largest: int) -> np.ndarray:
+    """`values` in the narrowest type for numbers up to `largest`."""
+    return values.astype(type_for(largest), copy=False)
+
+
+def type_for(largest: int) -> type[np.unsignedinteger]:
+    """The narrowest unsigned type for values up to `largest`; beyond 32 bits, which only corrupt streams hold, they wrap."""
+    return np.uint8 if largest < 1 << 8 else np.uint16 if largest < 1 << 16 else np.uint32
 
 
 def unzigzag_into(values: np.ndarray, out: np.ndarray) -> None:

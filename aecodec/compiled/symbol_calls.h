@@ -3,22 +3,13 @@
 #define AECODEC_SYMBOL_CALLS_H
 
 #include "arguments.h"
+#include "scale.h"
 
 /* All bits that zigzagged symbols have set. */
 LOOP uint32_t join_bits(const int32_t *restrict symbols, int64_t n) {
     uint32_t bits = 0;
     for (int64_t i = 0; i < n; i++) bits |= zigzag(symbols[i]);
     return bits;
-}
-
-/* How many symbols have each index. Four counters each, since one that was just written takes its time to be read again. */
-static void count_indices(const uint8_t *indices, int64_t n, int64_t *counts) {
-    int64_t parts[4][256] = {{0}};
-    int64_t whole = n - n % 4;
-    for (int64_t i = 0; i < whole; i += 4)
-        for (int j = 0; j < 4; j++) parts[j][indices[i + j]]++;
-    for (int64_t i = whole; i < n; i++) parts[0][indices[i]]++;
-    for (int k = 0; k < 256; k++) counts[k] = parts[0][k] + parts[1][k] + parts[2][k] + parts[3][k];
 }
 
 /* Where each index from `least` on begins if symbols lie by rising index; the next ones take these places. */

@@ -26,7 +26,7 @@ static PyObject *unpack_joint(PyObject *self, PyObject *args) {
     return sound ? PyLong_FromLongLong(escaped) : NULL;
 }
 
-/* put_escaped(digits, escape, others, bytes of each, out): see digits.h; the number of others was counted before */
+/* put_escaped(digits, escape, others, bytes of each, out): see escapes.h; the number of others was counted before */
 static PyObject *put_escaped(PyObject *self, PyObject *args) {
     Py_buffer b[3];
     int escape, width;
@@ -47,6 +47,39 @@ static PyObject *put_escaped(PyObject *self, PyObject *args) {
         END_LONG;
     }
     if (!sound) fail("escaped numbers of other sizes");
+    release(b, 3);
+    if (!sound) return NULL;
+    Py_RETURN_NONE;
+}
+
+/* put_low(packed, bits, high, bytes of each, out, bytes of each): numbers without their lowest bits and these; as wide, or twice */
+static PyObject *put_low(PyObject *self, PyObject *args) {
+    Py_buffer b[3];
+    int bits, from, to;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "y*iy*iw*i", &b[0], &bits, &b[1], &from, &b[2], &to)) return NULL;
+    int sound = check_width(from) && check_width(to) && (to == from || to == 2 * from) && bits >= 1 && bits <= 8 && 8 % bits == 0;
+    int64_t count = sound ? b[1].len / from : 0, size = b[0].len;
+    if (!sound || b[2].len != count * to || size != (count + 8 / bits - 1) / (8 / bits)) sound = fail("low bits of other sizes");
+    if (sound) {
+        BEGIN_LONG(b[2].len);
+        for (int part = 0; part < 8 / bits; part++) {
+            int64_t start = part * size, n = count - start < size ? count - start : size;
+            const char *high = (const char *)b[1].buf + start * from;
+            char *out = (char *)b[2].buf + start * to;
+            if (to == 1)
+                add_low8to8(b[0].buf, part * bits, bits, (const uint8_t *)high, (uint8_t *)out, n);
+            else if (to == 2 && from == 1)
+                add_low8to16(b[0].buf, part * bits, bits, (const uint8_t *)high, (uint16_t *)out, n);
+            else if (to == 2)
+                add_low16to16(b[0].buf, part * bits, bits, (const uint16_t *)high, (uint16_t *)out, n);
+            else if (from == 2)
+                add_low16to32(b[0].buf, part * bits, bits, (const uint16_t *)high, (uint32_t *)out, n);
+            else
+                add_low32to32(b[0].buf, part * bits, bits, (const uint32_t *)high, (uint32_t *)out, n);
+        }
+        END_LONG;
+    }
     release(b, 3);
     if (!sound) return NULL;
     Py_RETURN_NONE;

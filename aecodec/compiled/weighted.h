@@ -55,10 +55,25 @@ LOOP void leave32(const int32_t *restrict here, const int32_t *restrict above, c
     for (int64_t i = 0; i < n; i++) out[i] = zigzag((int32_t)((uint32_t)here[i] - predicted_at(above, before, both, w, i)));
 }
 
-LOOP void restore_differences(const int32_t *restrict left, const int32_t *restrict above, const int32_t *restrict before,
-                              const int32_t *restrict both, const int32_t *restrict weights, int32_t *restrict out, int64_t n) {
-    const int32_t w[WEIGHTS] = {weights[0], weights[1], weights[2], weights[3], weights[4]};
-    for (int64_t i = 0; i < n; i++) out[i] = (int32_t)((uint32_t)left[i] + predicted_at(above, before, both, w, i));
+#define RESTORE_DIFFERENCES(BITS)                                                                                                  \
+    LOOP void restore_differences##BITS(const int##BITS##_t *restrict left, const int32_t *restrict above,                         \
+                                        const int32_t *restrict before, const int32_t *restrict both,                              \
+                                        const int32_t *restrict weights, int32_t *restrict out, int64_t n) {                       \
+        const int32_t w[WEIGHTS] = {weights[0], weights[1], weights[2], weights[3], weights[4]};                                   \
+        for (int64_t i = 0; i < n; i++) out[i] = (int32_t)((uint32_t)left[i] + predicted_at(above, before, both, w, i));           \
+    }
+
+RESTORE_DIFFERENCES(8)
+RESTORE_DIFFERENCES(16)
+RESTORE_DIFFERENCES(32)
+
+LOOP void put_products(const int32_t *restrict whole, double step, void *out, int wide, int64_t n) {
+    float *restrict singles = out;
+    double *restrict doubles = out;
+    if (wide)
+        for (int64_t i = 0; i < n; i++) doubles[i] = whole[i] * step;
+    else
+        for (int64_t i = 0; i < n; i++) singles[i] = (float)(whole[i] * step);
 }
 
 /* Zigzagged residuals of `values`; `row` has room for the indices and products of PART values. */
@@ -82,16 +97,40 @@ static void find_weighted(Weighted *w, const Planes *p, const Row *row, const ch
             }
 }
 
-/* Indices of residuals, in their place. */
-static void restore_weighted(Weighted *w, int32_t *values) {
-    int64_t pitch = w->columns + 1;
+/* What residuals of `width` bytes give: int32 indices, or, where there are `lattice` steps, each `apart` for the next channel, values. */
+typedef struct {
+    const char *left;
+    int width, wide;
+    const double *lattice;
+    int64_t apart;
+    char *out;
+} Restored;
+
+static void restore_line(const Weighted *w, const char *left, int width, int64_t above, int64_t here) {
+    const int32_t *a = w->now + above, *b = w->before + here, *c = w->before + above;
+    if (width == 1)
+        restore_differences8((const int8_t *)left, a, b, c, w->weights, w->now + here, w->columns);
+    else if (width == 2)
+        restore_differences16((const int16_t *)left, a, b, c, w->weights, w->now + here, w->columns);
+    else
+        restore_differences32((const int32_t *)left, a, b, c, w->weights, w->now + here, w->columns);
+}
+
+/* `part` has room for PART indices. */
+static void restore_weighted(Weighted *w, Restored r, int32_t *part) {
+    int64_t pitch = w->columns + 1, size = r.wide && r.lattice ? 8 : 4;
     for (int64_t step = 0; step < w->steps; step++, next_step(w))
         for (int64_t c = 0; c < w->channels; c++)
-            for (int64_t r = 0; r < w->rows; r++, values += w->columns) {
-                int64_t above = (c * (w->rows + 1) + r) * pitch, here = above + pitch;
+            for (int64_t row = 0; row < w->rows; row++, r.left += w->columns * r.width, r.out += w->columns * size) {
+                int64_t above = (c * (w->rows + 1) + row) * pitch, here = above + pitch;
                 int32_t sum = 0;
-                restore_differences(values, w->now + above, w->before + here, w->before + above, w->weights, w->now + here, w->columns);
-                for (int64_t i = 0; i < w->columns; i++) values[i] = sum = wrap_add(sum, w->now[here + i]);
+                restore_line(w, r.left, r.width, above, here);
+                for (int64_t at = 0; at < w->columns; at += PART) {
+                    int64_t n = w->columns - at < PART ? w->columns - at : PART;
+                    int32_t *indices = r.lattice ? part : (int32_t *)r.out + at;
+                    for (int64_t i = 0; i < n; i++) indices[i] = sum = wrap_add(sum, w->now[here + at + i]);
+                    if (r.lattice) put_products(indices, r.lattice[c * r.apart], r.out + at * size, r.wide, n);
+                }
             }
 }
 

@@ -48,22 +48,35 @@ static PyObject *weighted_residual(PyObject *self, PyObject *args) {
     Py_RETURN_NONE;
 }
 
-/* weighted_restore(residuals, weights, (steps, channels, rows, columns)): int32, in their place */
+/* weighted_restore(residuals, bytes of each, weights, lattice steps, out, (steps, channels, rows, columns)): floats of one step for all
+ * or of one for each channel, or, without any, int32 indices */
 static PyObject *weighted_restore(PyObject *self, PyObject *args) {
-    Py_buffer b[2];
+    Py_buffer b[4];
     long long sizes[4];
+    int width;
     Weighted w;
     (void)self;
-    if (!PyArg_ParseTuple(args, "w*y*(LLLL)", &b[0], &b[1], &sizes[0], &sizes[1], &sizes[2], &sizes[3])) return NULL;
-    int sound = begin_weighted(&w, sizes, b + 1, b[0].len);
-    if (sound && b[0].len != w.steps * w.channels * w.rows * w.columns * 4) sound = fail("residuals of another size");
+    if (!PyArg_ParseTuple(args, "y*iy*y*w*(LLLL)", &b[0], &width, &b[1], &b[2], &b[3], &sizes[0], &sizes[1], &sizes[2], &sizes[3]))
+        return NULL;
+    int sound = begin_weighted(&w, sizes, b + 1, b[3].len);
+    int64_t count = sound ? w.steps * w.channels * w.rows * w.columns : 0, lattice = b[2].len / 8;
+    if (sound && ((width != 1 && width != 2 && width != 4) || b[0].len != count * width)) sound = fail("residuals of another size");
+    if (sound && lattice > 1 && lattice != w.channels) sound = fail("lattice steps of another number");
+    if (sound && !lattice && b[3].len != count * 4) sound = fail("indices of another size");
+    int32_t *part = malloc(PART * 4);
+    if (sound && !part) {
+        PyErr_NoMemory();
+        sound = 0;
+    }
     if (sound) {
-        BEGIN_LONG(b[0].len);
-        restore_weighted(&w, b[0].buf);
+        Restored r = {b[0].buf, width, b[3].len == count * 8, lattice ? b[2].buf : NULL, lattice > 1, b[3].buf};
+        BEGIN_LONG(b[3].len);
+        restore_weighted(&w, r, part);
         END_LONG;
     }
     free_differences(&w);
-    release(b, 2);
+    free(part);
+    release(b, 4);
     if (!sound) return NULL;
     Py_RETURN_NONE;
 }

@@ -5,10 +5,12 @@ the streams.
 """
 
 from collections.abc import Sequence
-from itertools import chain
+from functools import cached_property
+from itertools import accumulate, chain
 
 import numpy as np
 
+from aecodec.compiled.cells import END, NEXT, STREAM, WIDTH, taken_cells
 from aecodec.compiled.streams import BINS, histogram, unzigzag_into
 from aecodec.errors import FormatError
 from aecodec.packing.draft import Draft, finished
@@ -86,12 +88,18 @@ class GroupedSymbols:
             if sum(own) > count:
                 raise FormatError(f"symbol groups of {own} in a stream of {count}")
             sizes += [*own, count - sum(own)]
-        narrow = all(values.itemsize < 4 for values in decoded)
-        self._symbols = np.empty(sum(counts), np.int16 if narrow else np.int32)  # by rising index
-        for values, end in zip(decoded, np.cumsum(counts, dtype=np.int64).tolist(), strict=True):
-            unzigzag_into(values, self._symbols[end - values.size : end])
+        self._streams, self._counts, self._widths = tuple(decoded), counts, widths
         self._ends = np.cumsum(sizes, dtype=np.int64)
         self._used = self._ends - sizes
+        self._dtype = np.dtype(np.int16 if all(values.itemsize < 4 for values in decoded) else np.int32)
+
+    @cached_property
+    def _symbols(self) -> np.ndarray:
+        """All of them, by rising index."""
+        symbols = np.empty(sum(self._counts), self._dtype)
+        for values, end in zip(self._streams, accumulate(self._counts), strict=True):
+            unzigzag_into(values, symbols[end - values.size : end])
+        return symbols
 
     def take(self, index: int, count: int) -> np.ndarray:
         """The next `count` symbols with scale `index`, int16 or int32."""
@@ -104,6 +112,20 @@ class GroupedSymbols:
     def joined(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """All symbols by rising index, int16 or int32, and where those left of each begin and end, int64 (INDICES,)."""
         return self._symbols, self._used.copy(), self._ends
+
+    def cells(self, indices: np.ndarray, size: int) -> np.ndarray:
+        """The next `size` symbols of each of int32 `indices`, int16 or int32 (indices, size); zeros where there is no such index."""
+        places = np.empty((INDICES, 4), np.int64)
+        streams = np.repeat(np.arange(len(self._counts)), self._widths)
+        starts = (np.cumsum(self._counts) - self._counts)[streams]
+        places[:, STREAM], places[:, WIDTH] = streams, np.array([values.itemsize for values in self._streams])[streams]
+        places[:, NEXT], places[:, END] = self._used - starts, self._ends - starts
+        out = np.empty((indices.size, size), self._dtype)
+        missing = taken_cells(self._streams, places, np.ascontiguousarray(indices, np.int32), out)
+        if missing is not None:
+            raise self.too_few(missing, size * int(np.count_nonzero(indices == missing)))
+        self._used = starts + places[:, NEXT]
+        return out
 
     def leave(self, left: np.ndarray) -> None:
         """Of each index so many are left: others were taken from `joined`."""

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from aecodec.compiled.residual import cell_sums
-from aecodec.compiled.room import Room, room
+from aecodec.compiled.cells import sorted_cells
+from aecodec.compiled.room import room
 from aecodec.packing.groups import GroupedSymbols, encode_groups
 from aecodec.packing.plan import GAPS, NEARLY_TYPICAL, TYPICAL, is_geometric
-from aecodec.packing.scale import INDICES, magnitude, scale_index
+from aecodec.packing.scale import SMALLEST, magnitude, scale_index
 from aecodec.packing.stream import decode_stream, encode_repeats, encode_stream, odd_stride, unzigzag, zigzag
 from aecodec.packing.varint import Cursor, put_varint
 
@@ -20,35 +20,13 @@ _STRETCHES = 8
 _SAMPLE = 1 << 15
 _MESSAGE = 1 << 12  # values; so few are not worth the time that a plan from their histogram takes
 _SURELY = 1.02  # times more, of what a sample tells
-_SMALLEST = 2.0**-8
 _ODD = 0.3  # as plan.TYPICAL, but that even in haste plans are made from the histogram
 
 
 def cell_indices(residual: np.ndarray, size: int) -> np.ndarray:
     """Scale index of each run of `size` values of a 1-D signed residual."""
     cells = magnitude(np.pad(residual, (0, -residual.size % size)).reshape(-1, size))
-    return _scale_of_sums(cells.sum(axis=1, dtype=np.int64), size)
-
-
-def _scale_of_sums(sums: np.ndarray, size: int) -> np.ndarray:
-    return scale_index(np.maximum(sums * (1.0 / size), _SMALLEST))
-
-
-def _group_cells(values: np.ndarray, size: int, indices: np.ndarray, room: Room) -> list[list[np.ndarray]]:
-    """Values by the scale index of their cells, in `room`."""
-    whole = values.size // size
-    cells, rest = values[: whole * size].reshape(-1, size), values[whole * size :]
-    order = np.argsort(indices, kind="stable")
-    ordered = room.empty((order.size, size), values.dtype)
-    if whole:
-        # Indices that a sort found need no check, for which take would fill a copy first. A short last cell is put right below.
-        cells.take(order, axis=0, out=ordered, mode="clip")
-    if rest.size:
-        last = ordered[int(np.flatnonzero(order == whole)[0])]
-        last[: rest.size], last[rest.size :] = rest, 0
-    ends = np.cumsum(np.bincount(indices, minlength=INDICES))
-    groups = np.split(ordered, ends[:-1])
-    return [[group.reshape(-1)] if group.size else [] for group in groups]
+    return scale_index(np.maximum(cells.sum(axis=1, dtype=np.int64) * (1.0 / size), SMALLEST))
 
 
 def side_information(indices: np.ndarray) -> np.ndarray:
@@ -77,10 +55,11 @@ def encode_zigzagged_cells(unsigned: np.ndarray, size: int, thorough: bool) -> b
     """The same of a residual that is zigzagged already."""
     out = bytearray()
     put_varint(out, CELL_SIZES.index(size))
-    indices = _scale_of_sums(cell_sums(unsigned, size), size)
-    out += encode_stream(zigzag(side_information(indices)), signed=True, thorough=thorough)
     with room() as mine:
-        out += encode_groups(_group_cells(unsigned, size, indices, mine), thorough)
+        indices, ordered, ends = sorted_cells(unsigned, size, mine)
+        out += encode_stream(zigzag(side_information(indices)), signed=True, thorough=thorough)
+        groups = np.split(ordered, ends[:-1])
+        out += encode_groups([[group] if group.size else [] for group in groups], thorough)
     return bytes(out)
 
 
@@ -166,13 +145,6 @@ def decode_narrow_residual(cursor: Cursor, count: int) -> np.ndarray:
     number = -(-count // size)
     indices = np.cumsum(unzigzag(decode_stream(cursor, number)), dtype=np.int32)
     grouped = GroupedSymbols(cursor, number * size)
-    counts = np.bincount(np.clip(indices, -1, INDICES) + 1, minlength=INDICES + 2)[1:-1]
-    parts = [grouped.take(index, int(counts[index]) * size) for index in np.flatnonzero(counts).tolist()]
+    cells = grouped.cells(indices, size)
     grouped.end()
-    ordered = np.concatenate(parts).reshape(-1, size) if parts else np.zeros((0, size), np.int8)
-    cells = np.empty((number, size), ordered.dtype)
-    if len(ordered) < number:  # what a corrupt index names does not exist
-        cells[...] = 0
-    known = np.flatnonzero((indices >= 0) & (indices < INDICES))
-    cells[known[np.argsort(indices[known], kind="stable")]] = ordered
     return cells.reshape(-1)[:count]

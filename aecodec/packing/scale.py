@@ -8,6 +8,7 @@ import numpy as np
 INDICES = 48
 _LOWEST = -14  # half-octaves below 1 where index 0 lies
 _ROOT_HALF = 0.7071067811865476
+SMALLEST = 2.0**-8  # mean magnitude that is told from none
 
 
 def scale_index(scale: np.ndarray) -> np.ndarray:

@@ -4,10 +4,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aecodec.compiled.streams import joint_digits, joint_values, largest_and_sum, low_digits, with_escaped
+from aecodec.compiled.streams import (
+    joint_digits,
+    joint_values,
+    largest_and_sum,
+    low_digits,
+    narrowed,
+    type_for,
+    with_escaped,
+    with_low,
+)
 from aecodec.errors import FormatError
 from aecodec.packing import zstd
-from aecodec.packing.digits import packed_size, unpack_digits
+from aecodec.packing.digits import packed_size
 from aecodec.packing.draft import STORED, Draft, finished, put_frame
 from aecodec.packing.plan import BYTES, CONSTANT, GAPS, HASTY, JOINT, JOINT_FIRST, LOW_BITS, THRIFTY, plan_for_histogram
 from aecodec.packing.plan_table import plan_for_mean
@@ -107,7 +116,7 @@ def _encode(
         return
     draft.out.append(op)
     if op == BYTES:
-        draft.add(_narrow(values, maximum))
+        draft.add(narrowed(values, maximum))
     elif op in LOW_BITS:
         packed, rest, of_rest = low_digits(values, LOW_BITS[op])
         draft.out += packed.data
@@ -158,11 +167,7 @@ def _decode(cursor: Cursor, count: int, depth: int) -> np.ndarray:
     if op in LOW_BITS:
         bits = LOW_BITS[op]
         packed = np.frombuffer(cursor.take(packed_size(count, 8 // bits)), np.uint8)
-        high = _decode(cursor, count, depth + 1)
-        wide = _narrow(high, (_maximum(high) + 1 << bits) - 1)
-        values = np.left_shift(wide, bits)
-        values |= unpack_digits(packed, 1 << bits, 8 // bits, count)
-        return values
+        return with_low(_decode(cursor, count, depth + 1), packed, bits)
     if op == GAPS:
         return _decode_gaps(cursor, count, depth)
     if JOINT_FIRST <= op < JOINT_FIRST + len(JOINT):
@@ -171,7 +176,7 @@ def _decode(cursor: Cursor, count: int, depth: int) -> np.ndarray:
         if not number:
             return digits
         # Wide values are made after the nodes below, not one for each of them.
-        return with_escaped(digits, base - 1, _raised(_decode(cursor, number, depth + 1), base - 1))
+        return with_escaped(digits, base - 1, _decode(cursor, number, depth + 1))
     raise FormatError(f"unknown stream layout {op}")
 
 
@@ -182,9 +187,10 @@ def _decode_gaps(cursor: Cursor, count: int, depth: int) -> np.ndarray:
     last = int(np.add.reduce(gaps, dtype=np.int64)) + filled - 1
     if last >= count:
         raise FormatError(f"stream of {count} values has one at position {last}")
-    others = _raised(_decode(cursor, filled, depth + 1), 1)
-    values = np.zeros(count, others.dtype)
-    values[positions(gaps)] = others
+    others = _decode(cursor, filled, depth + 1)
+    values = np.zeros(count, type_for(largest_and_sum(others)[0] + 1))
+    others = others.astype(values.dtype, copy=False)
+    values[positions(gaps)] = others + others.dtype.type(1)
     return values
 
 
@@ -200,22 +206,3 @@ def _leaf(cursor: Cursor, size: int) -> np.ndarray:
     if length == STORED:
         return np.frombuffer(cursor.take(size), np.uint8)
     return np.frombuffer(zstd.decompress(cursor.take(length), size), np.uint8)
-
-
-def _narrow(values: np.ndarray, maximum: int) -> np.ndarray:
-    return values.astype(_type_for(maximum), copy=False)
-
-
-def _raised(values: np.ndarray, addend: int) -> np.ndarray:
-    """`values` + `addend`, in the narrowest type that holds the sums."""
-    raised = _narrow(values, _maximum(values) + addend)
-    return raised + raised.dtype.type(addend)
-
-
-def _maximum(values: np.ndarray) -> int:
-    return int(values.max()) if values.size else 0
-
-
-def _type_for(maximum: int) -> type[np.unsignedinteger]:
-    """The narrowest unsigned type for values up to `maximum`; beyond 32 bits, which only corrupt streams hold, they wrap."""
-    return np.uint8 if maximum < 1 << 8 else np.uint16 if maximum < 1 << 16 else np.uint32
