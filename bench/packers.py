@@ -9,8 +9,9 @@ import numpy as np
 import zstandard
 from sources import Tensor
 
+from aecodec.compiled.cells import cell_indices
 from aecodec.packing.contexts import decode_latents, encode_latents, group_latents
-from aecodec.packing.residuals import CELL_SIZES, cell_indices, decode_residual, encode_residual, side_information
+from aecodec.packing.residuals import CELL_SIZES, decode_residual, encode_residual, side_information
 from aecodec.packing.stream import decode_stream, encode_stream, unzigzag, zigzag
 from aecodec.packing.varint import Cursor
 
@@ -54,7 +55,7 @@ def residual_ideal(residual: np.ndarray, size: int) -> tuple[float, float]:
     """Bits of the values given the scale index of their cell of `size` values, and bits of these indices' differences."""
     if size == 0:
         return empirical_bits(residual), 0.0
-    indices = cell_indices(residual, size)
+    indices = cell_indices(zigzag(residual), size)
     of_values = np.repeat(indices, size)[: residual.size]
     bits = sum(empirical_bits(residual[of_values == index]) for index in np.unique(indices))
     return bits, empirical_bits(side_information(indices))

@@ -13,7 +13,6 @@ from aecodec.compiled.room import Room
 from aecodec.fast_lattice import predicted_residual, safe_lattice
 from aecodec.packing.digits import unpack_digits
 from aecodec.packing.plan import JOINT
-from aecodec.packing.residuals import cell_indices
 from aecodec.packing.scale import INDICES
 from aecodec.packing.stream import decode_stream, encode_stream, odd_stride, unzigzag
 from aecodec.packing.varint import Cursor
@@ -141,7 +140,7 @@ def test_cells_are_sorted_and_taken_again(found, size):
     indices, ordered, ends = cells.sorted_cells(found, size, Room())
     for mine, own in zip((indices, ordered, ends), in_numpy(cells, cells.sorted_cells, found, size, Room()), strict=True):
         assert np.array_equal(mine, own)
-    assert np.array_equal(indices, cell_indices(unzigzag(found.astype(np.uint64)).astype(np.int64), size))
+    assert np.array_equal(indices, cells.cell_indices(found, size))
     # Two streams, of which the first holds the numbers of the indices below 20.
     streams_of = ordered[: ends[19]].astype(np.uint32), ordered[ends[19] :]
     places = np.zeros((INDICES, 4), np.int64)

@@ -8,7 +8,9 @@
 
 #include "cell_calls.h"
 #include "decode_call.h"
+#include "draft_calls.h"
 #include "encode_call.h"
+#include "estimate_calls.h"
 #include "stream_calls.h"
 #include "symbol_calls.h"
 #include "unpack_calls.h"
@@ -31,6 +33,9 @@ static PyMethodDef methods[] = {
     {"residual_of", residual_of, METH_VARARGS, NULL},
     {"weighted_residual", weighted_residual, METH_VARARGS, NULL},
     {"weighted_restore", weighted_restore, METH_VARARGS, NULL},
+    {"estimate", estimate, METH_VARARGS, NULL},
+    {"join_groups", join_groups, METH_VARARGS, NULL},
+    {"draft_streams", draft_streams, METH_VARARGS, NULL},
     {"sort_cells", sort_cells, METH_VARARGS, NULL},
     {"take_cells", take_cells, METH_VARARGS, NULL},
     {"count_beyond", count_beyond, METH_VARARGS, NULL},
@@ -49,5 +54,6 @@ static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_kernels", NULL, 0, 
 
 PyMODINIT_FUNC PyInit__kernels(void) {
     make_tables();
+    make_logarithms();
     return PyModuleDef_Init(&module);
 }

@@ -37,11 +37,6 @@ static int check_shape(Shape *shape, Py_ssize_t bytes) {
 
 static int check_width(int width) { return width == 1 || width == 2 || width == 4 ? 1 : fail("numbers of another width"); }
 
-#define BY_WIDTH(width, name, values, ...)                                \
-    ((width) == 1   ? name##8((const uint8_t *)(values), __VA_ARGS__)     \
-     : (width) == 2 ? name##16((const uint16_t *)(values), __VA_ARGS__)   \
-                    : name##32((const uint32_t *)(values), __VA_ARGS__))
-
 /* Symbols of all scale indices, of 2 or 4 bytes each. */
 typedef struct {
     const void *all;

@@ -9,6 +9,13 @@ from aecodec.packing.scale import INDICES, SMALLEST, scale_index
 STREAM, WIDTH, NEXT, END = range(4)  # columns of places: which stream, its bytes a number, the next number and where the last one ends
 
 
+def cell_indices(zigzagged: np.ndarray, size: int) -> np.ndarray:
+    """Scale index of each run of `size` of 1-D zigzagged numbers, uint8; the last ones as if zeros followed."""
+    cells = np.pad(zigzagged, (0, -zigzagged.size % size)).reshape(-1, size)
+    sums = ((cells.astype(np.int64) + 1) >> 1).sum(axis=1)
+    return scale_index(np.maximum(sums * (1.0 / size), SMALLEST))
+
+
 def sorted_cells(zigzagged: np.ndarray, size: int, room: Room) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Cells of `size` of 1-D zigzagged numbers, the last one filled up with zeros: their scale indices, uint8; the numbers by rising
     index, in `room`; and where each index's end, int64 (INDICES,)."""
@@ -19,8 +26,7 @@ def sorted_cells(zigzagged: np.ndarray, size: int, room: Room) -> tuple[np.ndarr
         kernels.sort_cells(np.ascontiguousarray(zigzagged), zigzagged.itemsize, size, indices, ordered, ends)
         return indices, ordered, ends
     cells = np.pad(zigzagged, (0, -zigzagged.size % size)).reshape(-1, size)
-    sums = ((cells.astype(np.int64) + 1) >> 1).sum(axis=1)
-    indices = scale_index(np.maximum(sums * (1.0 / size), SMALLEST))
+    indices = cell_indices(zigzagged, size)
     cells.take(np.argsort(indices, kind="stable"), axis=0, out=ordered.reshape(-1, size), mode="clip")
     return indices, ordered, np.cumsum(np.bincount(indices, minlength=INDICES)) * size
 

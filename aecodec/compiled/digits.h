@@ -6,6 +6,11 @@
 
 enum { BINS = 288, FIRST_LONG = 255, COLUMNS = 64 }; /* as in streams.py */
 
+#define BY_WIDTH(width, name, values, ...)                                \
+    ((width) == 1   ? name##8((const uint8_t *)(values), __VA_ARGS__)     \
+     : (width) == 2 ? name##16((const uint16_t *)(values), __VA_ARGS__)   \
+                    : name##32((const uint32_t *)(values), __VA_ARGS__))
+
 /* One definition for each width of the numbers. */
 #define DIGITS(BITS)                                                                                                              \
     LOOP uint32_t find_most##BITS(const uint##BITS##_t *restrict values, int64_t n) {                                             \

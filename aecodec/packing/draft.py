@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from aecodec.compiled.kernels import kernels
 from aecodec.packing import zstd
+from aecodec.packing.plan_table import plans
 from aecodec.packing.varint import put_varint
 
 STORED = 0
@@ -17,13 +19,34 @@ class Draft:
     `out`: the bytes around them; `leaves`: where in `out` each is missing, and its own, uint8.
     """
 
-    def __init__(self) -> None:
-        self.out = bytearray()
+    def __init__(self, out: bytes | memoryview = b"") -> None:
+        self.out = bytearray(out)
         self.leaves: list[tuple[int, np.ndarray]] = []
 
     def add(self, packed: np.ndarray) -> None:
         """The next leaf."""
         self.leaves.append((len(self.out), np.ascontiguousarray(packed)))
+
+
+def drafts_by_means(values: np.ndarray, ends: np.ndarray, signed: bool, hasty: bool) -> list[Draft] | None:
+    """Streams of unsigned 1-D `values`, each up to its end of `ends`, int64, laid out by means as stream.py does; None without the
+    compiled module."""
+    if kernels is None:
+        return None
+    (roots, means), (others, _) = plans(hasty, signed), plans(hasty, False)
+    out_ends = np.empty(ends.size, np.int64)
+    around, leaves, listed = kernels.draft_streams(np.ascontiguousarray(values), values.itemsize, ends, roots, others, means, out_ends)
+    packed, rows = np.frombuffer(leaves, np.uint8), iter(np.frombuffer(listed, np.int64).reshape(-1, 3).tolist())
+    drafts, start, row = [], 0, next(rows, None)
+    for end in out_ends.tolist():
+        draft = Draft(memoryview(around)[start:end])
+        while row is not None and row[0] <= end:
+            place, first, size = row
+            draft.leaves.append((place - start, packed[first : first + size]))
+            row = next(rows, None)
+        drafts.append(draft)
+        start = end
+    return drafts
 
 
 def finished(drafts: Sequence[Draft]) -> list[bytes]:

@@ -2,33 +2,42 @@
 
 import numpy as np
 
+from aecodec.compiled.cells import cell_indices
+from aecodec.compiled.kernels import kernels
 from aecodec.compiled.streams import COLUMNS, tabulated
 from aecodec.packing.contexts import Bands
-from aecodec.packing.residuals import cell_indices, side_information
+from aecodec.packing.logarithm import FRACTION, information, logarithms
+from aecodec.packing.residuals import side_information
 from aecodec.packing.scale import INDICES, magnitude, scale_index
 from aecodec.packing.stream import zigzag
 
-_STREAM_BITS = 70.0  # between a stream of its own and one shared with neighbours
-_SYMBOL_BITS = 4.0
+_STREAM_BITS = 70  # between a stream of its own and one shared with neighbours
+_SYMBOL_BITS = 4
+_TAIL = 1.2  # times its logarithm: an escaped value costs how far out it is about twice over, for its sign and its tree
 
 
 def grouped_bits(indices: np.ndarray | None, symbols: np.ndarray) -> float:
     """Entropy of int32 `symbols` given their scale `indices` (same shape, uint8; None: all the same), with trees and framing."""
-    unsigned = zigzag(symbols).reshape(-1)
     flat = None if indices is None else np.ascontiguousarray(indices.reshape(-1))
-    table = tabulated(unsigned, flat, 1 if indices is None else INDICES)
+    bits, tail = _estimated(zigzag(symbols).reshape(-1), flat)
+    return _in_bits(bits, tail)
+
+
+def _estimated(unsigned: np.ndarray, indices: np.ndarray | None) -> tuple[int, int]:
+    """Bits, and the sum of logarithms of what the tables have no columns for, both times 2**16."""
+    table = tabulated(unsigned, indices, 1 if indices is None else INDICES)
     totals = table.sum(axis=1)
-    coded = totals > table[:, 0]
+    used = np.count_nonzero(table, axis=1)
     counts = table.reshape(-1)
-    counts = counts[counts > 0].astype(np.float64)
-    totals_seen = totals[totals > 0].astype(np.float64)
+    bits = int(information(totals).sum() - information(counts[counts > 0]).sum())
     # A scale index with nothing but zeros has a single count, which cancels its total.
-    bits = float((totals_seen * np.log2(totals_seen)).sum() - (counts * np.log2(counts)).sum())
-    streams = int(np.count_nonzero(coded))
-    bits += _SYMBOL_BITS * (counts.size - (totals_seen.size - streams)) + _STREAM_BITS * streams
+    bits += int((_STREAM_BITS + _SYMBOL_BITS * used[totals > table[:, 0]]).sum()) << FRACTION
     tail = unsigned.compress(unsigned >= COLUMNS - 1)
-    # An escaped value costs about the logarithm of how far out it is, twice over for its sign and its tree.
-    return bits + float(np.log2(tail.astype(np.float64) - (COLUMNS - 3)).sum() * 1.2)
+    return bits, int(logarithms(tail.astype(np.int64) - (COLUMNS - 3)).sum()) if tail.size else 0
+
+
+def _in_bits(bits: int, tail: int) -> float:
+    return (bits + _TAIL * tail) / (1 << FRACTION)
 
 
 def latents_bits(symbols: np.ndarray, bands: Bands, step: float) -> float:
@@ -41,9 +50,16 @@ def latents_bits(symbols: np.ndarray, bands: Bands, step: float) -> float:
 
 def residual_bits(residual: np.ndarray, size: int) -> float:
     """Estimated size of `encode_residual` of a 1-D int32 residual with this cell size."""
+    return zigzagged_bits(zigzag(residual), size)
+
+
+def zigzagged_bits(unsigned: np.ndarray, size: int) -> float:
+    """The same of a residual that is zigzagged already."""
+    if kernels is not None:
+        return _in_bits(*kernels.estimate(np.ascontiguousarray(unsigned), unsigned.itemsize, size))
     if size == 0:
-        return grouped_bits(None, residual)
-    indices = cell_indices(residual, size)
-    side = side_information(indices).astype(np.int32)
-    of_values = np.repeat(indices, size)[: residual.size]
-    return grouped_bits(None, side) + grouped_bits(of_values, residual)
+        return _in_bits(*_estimated(unsigned, None))
+    indices = cell_indices(unsigned, size)
+    side = zigzag(side_information(indices))
+    found = _estimated(side, None), _estimated(unsigned, np.repeat(indices, size)[: unsigned.size])
+    return _in_bits(found[0][0] + found[1][0], found[0][1] + found[1][1])

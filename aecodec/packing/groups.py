@@ -11,66 +11,60 @@ from itertools import accumulate, chain
 import numpy as np
 
 from aecodec.compiled.cells import END, NEXT, STREAM, WIDTH, taken_cells
-from aecodec.compiled.streams import BINS, histogram, unzigzag_into
+from aecodec.compiled.streams import unzigzag_into
 from aecodec.errors import FormatError
-from aecodec.packing.draft import Draft, finished
+from aecodec.packing.draft import drafts_by_means, finished
+from aecodec.packing.merging import merged_runs
 from aecodec.packing.scale import INDICES
-from aecodec.packing.stream import decode_stream, draft_stream, odd_stride, zigzag
+from aecodec.packing.stream import decode_stream, draft_stream, zigzag
 from aecodec.packing.varint import Cursor, put_varint
 from aecodec.workers import ALONE, Workers
 
-_SAMPLE = 1 << 13
-_STREAM_BITS = 140.0
-_SYMBOL_BITS = 4.0
-_JOIN_BITS = 16.0  # what two streams take for being two
-_NOTHING = np.zeros(0, np.uint32), np.zeros(BINS)
-_WITHIN = np.maximum(np.arange(BINS) - 249.0, 0.0) * (np.arange(BINS) >= 256)  # bits that a bin leaves open
-
-
-def histogram_bits(counts: np.ndarray) -> np.ndarray:
-    """Estimated sizes of streams with such histograms (..., bins), their trees and framing included."""
-    total, used = counts.sum(axis=-1), np.count_nonzero(counts, axis=-1)
-    entropy = total * np.log2(np.maximum(total, 1.0)) - (counts * np.log2(np.maximum(counts, 1.0))).sum(axis=-1)
-    found = entropy + counts @ _WITHIN[: counts.shape[-1]] + _SYMBOL_BITS * used + _STREAM_BITS
-    return np.where(counts[..., 0] == total, 24.0, found)
-
-
 def encode_groups(groups: Sequence[list[np.ndarray]], thorough: bool, workers: Workers = ALONE) -> bytes:
     """`groups[i]`: arrays (1-D, up to 32 bits, signed or zigzagged) of the symbols with scale index i, in coding order."""
+    pieces = [piece for parts in groups for piece in parts]
+    ends = np.cumsum([sum(piece.size for piece in parts) for parts in groups], dtype=np.int64)
+    places = np.cumsum([piece.size for piece in pieces], dtype=np.int64).tolist()
+    ordered = np.empty(int(ends[-1]), np.uint32 if any(piece.itemsize > 2 for piece in pieces) else np.uint16)
 
-    def join(parts: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        if not parts:
-            return _NOTHING
-        together = np.concatenate(parts) if len(parts) > 1 else parts[0]
-        symbols = zigzag(together) if together.dtype.kind == "i" else together
-        return symbols, histogram(symbols, odd_stride(symbols.size, _SAMPLE))
+    def put(piece: np.ndarray, end: int) -> None:
+        ordered[end - piece.size : end] = zigzag(piece) if piece.dtype.kind == "i" else piece
 
-    joined, histograms = zip(*workers.map(join, groups), strict=True)
+    workers.map(lambda number: put(pieces[number], places[number]), range(len(pieces)))
+    return encode_ordered(ordered, ends, thorough, workers)
+
+
+def encode_ordered(zigzagged: np.ndarray, ends: np.ndarray, thorough: bool, workers: Workers = ALONE) -> bytes:
+    """The same of symbols that are zigzagged and lie by rising index already, each index's up to its end of `ends`, int64."""
+    runs = merged_runs(zigzagged, ends)
+    stops = ends[np.array(runs) - 1]
     out = bytearray()
-    runs = _merge(list(histograms))
     put_varint(out, len(runs))
-    for first, last in runs:
-        put_varint(out, last - first)
-        put_varint(out, sum(part.size for part in joined[first:last]))
-
-    def draft(run: tuple[int, int]) -> list[Draft]:
-        # Within a merged stream the symbols stay ordered by index, then by coding order.
-        first, last = run
-        stream = np.concatenate(joined[first:last]) if last - first > 1 else joined[first]
-        return [draft_stream(stream, signed=True, thorough=more) for more in ((False, True) if thorough else (False,))]
-
-    def encode(runs: Sequence[tuple[int, int]]) -> list[bytes]:
-        drafts = [draft(run) for run in runs]
-        streams = iter(finished([each for tried in drafts for each in tried]))
-        return [min((next(streams) for _ in tried), key=len) for tried in drafts]
-
-    parts = [runs] if workers.threads == 1 else [[run] for run in runs]
-    for (first, last), coded in zip(runs, chain.from_iterable(workers.map(encode, parts)), strict=True):
+    for width, size in zip(np.diff(runs, prepend=0).tolist(), np.diff(stops, prepend=0).tolist(), strict=True):
+        put_varint(out, width)
+        put_varint(out, size)
+    sizes, first = np.diff(ends, prepend=0).tolist(), 0
+    for last, coded in zip(runs, _encoded(zigzagged, stops, thorough, workers), strict=True):
         out += coded
-        if last - first > 1:
-            for part in joined[first : last - 1]:
-                put_varint(out, part.size)
+        for size in sizes[first : last - 1]:  # within a merged stream symbols stay ordered by index, then by coding order
+            put_varint(out, size)
+        first = last
     return bytes(out)
+
+
+def _encoded(zigzagged: np.ndarray, ends: np.ndarray, thorough: bool, workers: Workers) -> list[bytes]:
+    """Each stream, whose symbols end at `ends`, by the smaller of its layouts if `thorough`."""
+    if workers.threads == 1 and not thorough and (drafts := drafts_by_means(zigzagged, ends, True, False)) is not None:
+        return finished(drafts)
+
+    def encode(streams: Sequence[np.ndarray]) -> list[bytes]:
+        ways = (False, True) if thorough else (False,)
+        coded = iter(finished([draft_stream(stream, signed=True, thorough=way) for stream in streams for way in ways]))
+        return [min((next(coded) for _ in ways), key=len) for _ in streams]
+
+    streams = np.split(zigzagged, ends[:-1])
+    parts = [streams] if workers.threads == 1 else [[stream] for stream in streams]
+    return list(chain.from_iterable(workers.map(encode, parts)))
 
 
 class GroupedSymbols:
@@ -145,32 +139,3 @@ class GroupedSymbols:
     def _begin(self, index: int) -> np.int64 | int:
         return self._ends[index - 1] if index else 0
 
-
-def _merge(histograms: list[np.ndarray]) -> list[tuple[int, int]]:
-    """Runs (first, last) of indices that share a stream: neighbours merged greedily while that saves bits."""
-    filled = [i for i, counts in enumerate(histograms) if counts.any()]
-    if not filled:
-        return [(0, len(histograms))]
-    # Empty groups cost their framing and nothing else: each joins the filled one before it, or the first.
-    runs = list(zip([0, *filled[1:]], [*filled[1:], len(histograms)], strict=True))
-    counts = np.array([histograms[i] for i in filled])
-    counts = counts[:, : int(np.flatnonzero(counts.any(axis=0))[-1]) + 1]  # no more bins than are used
-    bits = histogram_bits(counts)
-    gains = bits[:-1] + bits[1:] - histogram_bits(counts[:-1] + counts[1:]) + _JOIN_BITS
-    while gains.size:
-        best = int(np.argmax(gains))
-        if gains[best] <= 0:
-            break
-        runs[best : best + 2] = [(runs[best][0], runs[best + 1][1])]
-        counts[best] += counts[best + 1]
-        counts, bits, gains = _without(counts, best + 1), _without(bits, best + 1), _without(gains, best)
-        pairs = [i for i in (best - 1, best) if 0 <= i < len(counts) - 1]
-        found = histogram_bits(np.stack([counts[best], *(counts[i] + counts[i + 1] for i in pairs)]))
-        bits[best] = found[0]
-        for i, joint in zip(pairs, found[1:], strict=True):
-            gains[i] = bits[i] + bits[i + 1] - joint + _JOIN_BITS
-    return runs
-
-
-def _without(array: np.ndarray, i: int) -> np.ndarray:
-    return np.concatenate([array[:i], array[i + 1 :]])  # a fraction of the time that np.delete takes

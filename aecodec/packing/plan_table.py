@@ -4,12 +4,20 @@
 """
 
 import math
+from bisect import bisect_right
+from functools import lru_cache
+
+import numpy as np
 
 from aecodec.packing.plan import BYTES, CONSTANT
 
 FIRST_STEP, LAST_STEP, MAGNITUDES = -48, 42, 8
 SMALLEST = 64  # streams shorter than this are not worth a layout
-_LARGEST_MEAN = 1500
+_LARGEST_MEAN = 1500.0
+_QUARTER = math.sqrt(math.sqrt(2.0))
+_MEANS = [  # 2**(step / 4), by what all machines round alike
+    math.ldexp((1.0, _QUARTER, math.sqrt(2.0), math.sqrt(2.0) * _QUARTER)[step % 4], step // 4) for step in range(FIRST_STEP, LAST_STEP + 1)
+]
 
 # (hasty, signed) -> for each magnitude (about 8**magnitude values) the op of each quarter-octave of the mean, "A" for 0.
 _OPS = {
@@ -56,6 +64,14 @@ _OPS = {
 }
 
 
+@lru_cache(maxsize=4)
+def plans(hasty: bool, signed: bool) -> tuple[np.ndarray, np.ndarray]:
+    """The same for compiled functions: ops, uint8 (magnitudes, means), and the means from which on these hold, float64, and up to
+    which the last one does."""
+    ops = np.frombuffer("".join(_OPS[hasty, signed]).encode(), np.uint8) - np.uint8(ord("A"))
+    return ops.reshape(MAGNITUDES, -1), np.array([*_MEANS, _LARGEST_MEAN])
+
+
 def plan_for_mean(mean: float, maximum: int, count: int, signed: bool, hasty: bool = False) -> int:
     """Op for `count` values of this mean, as if they were geometric; `signed` if they are zigzagged; `hasty`: time counts more."""
     if maximum == 0:
@@ -64,8 +80,8 @@ def plan_for_mean(mean: float, maximum: int, count: int, signed: bool, hasty: bo
         return BYTES if maximum < 256 else 7
     if mean > _LARGEST_MEAN:
         return 7
-    step = max(FIRST_STEP, math.floor(4.0 * math.log2(mean)))
-    op = ord(_OPS[hasty, signed][min(count.bit_length() // 3, MAGNITUDES - 1)][step - FIRST_STEP]) - ord("A")
+    step = max(0, bisect_right(_MEANS, mean) - 1)
+    op = ord(_OPS[hasty, signed][min(count.bit_length() // 3, MAGNITUDES - 1)][step]) - ord("A")
     if op == BYTES and maximum >= 256:
         return 4 if mean < 60 else 6
     return op

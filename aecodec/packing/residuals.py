@@ -6,9 +6,8 @@ import numpy as np
 
 from aecodec.compiled.cells import sorted_cells
 from aecodec.compiled.room import room
-from aecodec.packing.groups import GroupedSymbols, encode_groups
+from aecodec.packing.groups import GroupedSymbols, encode_ordered
 from aecodec.packing.plan import GAPS, NEARLY_TYPICAL, TYPICAL, is_geometric
-from aecodec.packing.scale import SMALLEST, magnitude, scale_index
 from aecodec.packing.stream import decode_stream, encode_repeats, encode_stream, odd_stride, unzigzag, zigzag
 from aecodec.packing.varint import Cursor, put_varint
 
@@ -21,12 +20,6 @@ _SAMPLE = 1 << 15
 _MESSAGE = 1 << 12  # values; so few are not worth the time that a plan from their histogram takes
 _SURELY = 1.02  # times more, of what a sample tells
 _ODD = 0.3  # as plan.TYPICAL, but that even in haste plans are made from the histogram
-
-
-def cell_indices(residual: np.ndarray, size: int) -> np.ndarray:
-    """Scale index of each run of `size` values of a 1-D signed residual."""
-    cells = magnitude(np.pad(residual, (0, -residual.size % size)).reshape(-1, size))
-    return scale_index(np.maximum(cells.sum(axis=1, dtype=np.int64) * (1.0 / size), SMALLEST))
 
 
 def side_information(indices: np.ndarray) -> np.ndarray:
@@ -58,8 +51,7 @@ def encode_zigzagged_cells(unsigned: np.ndarray, size: int, thorough: bool) -> b
     with room() as mine:
         indices, ordered, ends = sorted_cells(unsigned, size, mine)
         out += encode_stream(zigzag(side_information(indices)), signed=True, thorough=thorough)
-        groups = np.split(ordered, ends[:-1])
-        out += encode_groups([[group] if group.size else [] for group in groups], thorough)
+        out += encode_ordered(ordered, ends, thorough)
     return bytes(out)
 
 

@@ -17,7 +17,7 @@ from aecodec.compiled.streams import (
 from aecodec.errors import FormatError
 from aecodec.packing import zstd
 from aecodec.packing.digits import packed_size
-from aecodec.packing.draft import STORED, Draft, finished, put_frame
+from aecodec.packing.draft import STORED, Draft, drafts_by_means, finished, put_frame
 from aecodec.packing.plan import BYTES, CONSTANT, GAPS, HASTY, JOINT, JOINT_FIRST, LOW_BITS, THRIFTY, plan_for_histogram
 from aecodec.packing.plan_table import plan_for_mean
 from aecodec.packing.varint import Cursor, put_varint
@@ -69,6 +69,8 @@ def draft_stream(
     values: np.ndarray, *, signed: bool = False, thorough: bool = False, hasty: bool = False, layout: int | None = None
 ) -> Draft:
     """`encode_stream`, but that the leaves are left to `finished`."""
+    if not thorough and layout is None and (drafts := drafts_by_means(values, np.array([values.size]), signed, hasty)) is not None:
+        return drafts[0]
     draft = Draft()
     _encode(draft, values, signed, _Effort(thorough, hasty), 0, layout)
     return draft
@@ -109,7 +111,7 @@ def _encode(
     """`known`: largest and sum of the `values`, if these were found before."""
     values = np.ascontiguousarray(values)
     maximum, total = largest_and_sum(values) if known is None else known
-    op = _plan(values, maximum, total, signed, effort) if depth < MAX_DEPTH - 4 else (BYTES if maximum < 256 else 7)
+    op = _plan(values, maximum, total, signed, effort, depth)
     op = layout if layout is not None and maximum else op
     if op == GAPS:
         _encode_gaps(draft, values, effort, depth)
@@ -143,9 +145,11 @@ def _encode_gaps(draft: Draft, values: np.ndarray, effort: _Effort, depth: int) 
     _encode(draft, others, False, effort, depth + 1)
 
 
-def _plan(values: np.ndarray, maximum: int, total: int, signed: bool, effort: _Effort) -> int:
+def _plan(values: np.ndarray, maximum: int, total: int, signed: bool, effort: _Effort, depth: int) -> int:
     if maximum == 0:
         return CONSTANT
+    if depth >= MAX_DEPTH - 4:
+        return BYTES if maximum < 256 else 7
     if effort.thorough and maximum < 4096 and values.size >= 256:
         stride = odd_stride(values.size, _SAMPLE)
         sampled = values[::stride]
