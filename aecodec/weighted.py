@@ -9,13 +9,14 @@ import numpy as np
 
 from aecodec.compiled.kernels import kernels
 from aecodec.compiled.room import Room
-from aecodec.packing.stream import unzigzag
+from aecodec.packing.stream import unzigzag, zigzag
 
 WEIGHTED = 16  # the predictor byte, beside the sets of Lorenzo axes
 TERMS = ((0, 1, 0), (0, 1, 1), (1, 0, 0), (1, 0, 1), (1, 1, 0))  # steps before, rows above, columns later
 _BITS = 6
 _UNIT, _HALF = 1 << _BITS, 1 << (_BITS - 1)
 _LARGEST_SUM = 3 * _UNIT  # of magnitudes, so that residuals stay within a few times the differences
+_LARGEST_FITTED = 2**15 - 1  # differences beyond it count as it: so sums are exact, in any order
 _RIDGE = 1e-3  # of a term's energy, so that terms which say the same share the weight
 
 Shape4 = tuple[int, int, int, int]
@@ -28,18 +29,28 @@ def differences(indices: np.ndarray) -> np.ndarray:
 
 def fit_weights(indices: np.ndarray) -> np.ndarray:
     """The weights, int8 (5,), that leave the least energy of a sample's differences: ridge regression."""
-    found = differences(indices).astype(np.float64)
-    terms = [_moved(found, term) for term in TERMS]
-    inside = (slice(1 if found.shape[0] > 1 else 0, None), slice(None), slice(1 if found.shape[2] > 1 else 0, None), slice(1, None))
-    matrix = np.stack([term[inside].reshape(-1) for term in terms])
-    energies = matrix @ matrix.T
+    energies, products = _moments(indices)
     energies[np.diag_indices(len(TERMS))] *= 1.0 + _RIDGE
     energies[np.diag_indices(len(TERMS))] += 1e-9
-    weights = np.rint(np.linalg.solve(energies, matrix @ found[inside].reshape(-1)) * _UNIT)
+    weights = np.rint(np.linalg.solve(energies, products) * _UNIT)
     total = float(np.abs(weights).sum())
     if not total <= _LARGEST_SUM:  # NaN too
         weights = np.zeros(len(TERMS)) if not np.isfinite(total) else np.trunc(weights * (_LARGEST_SUM / total))
     return np.clip(weights, -127, 127).astype(np.int8)
+
+
+def _moments(indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sums of the products of terms with each other, (5, 5), and with the differences, (5,): whole numbers."""
+    if kernels is not None and indices.size:
+        found = np.empty((len(TERMS), len(TERMS) + 1))
+        kernels.weighted_moments(np.ascontiguousarray(indices, np.int32), found, indices.shape)
+        upper = np.triu(found[:, :-1])
+        return upper + np.triu(upper, 1).T, found[:, -1]
+    limited = np.clip(differences(indices), -_LARGEST_FITTED, _LARGEST_FITTED).astype(np.float64)
+    steps, _, rows, _ = limited.shape
+    inside = (slice(1 if steps > 1 else 0, None), slice(None), slice(1 if rows > 1 else 0, None), slice(1, None))
+    matrix = np.stack([_moved(limited, term)[inside].reshape(-1) for term in TERMS])
+    return matrix @ matrix.T, matrix @ limited[inside].reshape(-1)
 
 
 def share_of(weights: np.ndarray) -> float:
@@ -50,12 +61,19 @@ def share_of(weights: np.ndarray) -> float:
 def residual_of_indices(indices: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """What the prediction leaves of lattice `indices` (steps, channels, rows, columns); int32 of that shape, wrapping."""
     if indices.size and kernels is not None:
-        left = np.empty(indices.shape, np.uint32)
-        whole = np.ascontiguousarray(indices, np.float64)  # which holds them all
-        kernels.weighted_residual(whole, np.ones(1), np.ascontiguousarray(weights, np.int8), left, indices.shape)
-        return unzigzag(left)
+        return unzigzag(zigzagged_of_indices(indices, weights))
     found = differences(indices)
     return found - _predicted([_moved(found, term) for term in TERMS], weights)
+
+
+def zigzagged_of_indices(indices: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The same zigzagged, uint32; `indices` may be float64."""
+    if not indices.size or kernels is None:
+        return zigzag(residual_of_indices(indices.astype(np.int32), weights))
+    left = np.empty(indices.shape, np.uint32)
+    whole = np.ascontiguousarray(indices, np.float64)  # which holds them all
+    kernels.weighted_residual(whole, np.ones(1), np.ascontiguousarray(weights, np.int8), left, indices.shape)
+    return left
 
 
 def weighted_residual(values: np.ndarray, inverses: np.ndarray, weights: np.ndarray, narrow: bool, room: Room) -> np.ndarray | None:

@@ -15,9 +15,8 @@ from aecodec.codec.weight_choice import FEWEST, choose_weights
 from aecodec.compiled.room import room
 from aecodec.fast_lattice import SafeLattice, lattice_indices, predicted_residual, safe_lattice, zigzagged_weighted
 from aecodec.lorenzo import as_planes
-from aecodec.packing.estimate import residual_bits
+from aecodec.packing.estimate import zigzagged_bits
 from aecodec.packing.residuals import encode_whole, encode_zigzagged_cells, hasty_residual_size, spread_part
-from aecodec.packing.stream import unzigzag
 from aecodec.packing.varint import put_section
 from aecodec.weighted import WEIGHTED
 
@@ -71,27 +70,27 @@ def encode_fast(seen: FiniteValues, errors: np.ndarray, effort: Effort) -> bytes
 def _better_whole(unsigned: np.ndarray, cell: int) -> bool:
     """Whether a part is smaller without cells: no estimate foresees repeats and regions of zeros."""
     part = spread_part(unsigned, _PART)
-    return 8 * hasty_residual_size(part) <= residual_bits(unzigzag(part).astype(np.int32), cell)
+    return 8 * hasty_residual_size(part) <= zigzagged_bits(part, cell)
 
 
 def _choose(values: np.ndarray, lattice: SafeLattice, effort: Effort) -> _Choice:
     """Lorenzo axes that make a piece from the middle smallest, or weights fitted on a longer one if they do better on it, and the
     cell size that this is smallest with."""
     sizes = values.shape
-
-    def left(mask: int, length: int) -> np.ndarray:
-        piece = values[middle(sizes, length)]
-        return unzigzag(predicted_residual(piece, lattice, mask, zigzagged=True)).astype(np.int32)
-
+    piece, longer_piece = (np.ascontiguousarray(values[middle(sizes, n * effort.sample_values)]) for n in (1, _LONGER))
     useful = sum(1 << axis for axis, size in enumerate(sizes) if size > 1)
     masks = sorted({mask & useful for mask in effort.predictors if as_planes(sizes, mask) is not None})
-    mask = min(masks, key=lambda mask: residual_bits(left(mask, effort.sample_values), effort.cells[0]))
-    longer = left(mask, _LONGER * effort.sample_values)
-    sizes_by_cell, weights = {effort.cells[0]: residual_bits(longer, effort.cells[0])}, None
+
+    def left(piece: np.ndarray, mask: int) -> np.ndarray:
+        return predicted_residual(piece, lattice, mask, zigzagged=True)
+
+    mask = min(masks, key=lambda mask: zigzagged_bits(left(piece, mask), effort.cells[0]))
+    longer = left(longer_piece, mask)
+    sizes_by_cell, weights = {effort.cells[0]: zigzagged_bits(longer, effort.cells[0])}, None
     if values.dtype.kind == "f" and values.size > FEWEST:
-        indices = lattice_indices(values[middle(sizes, _LONGER * effort.sample_values)], lattice)
-        if (better := choose_weights(indices, mask, effort.cells[0])) is not None:
+        better = choose_weights(lattice_indices(longer_piece, lattice), mask, effort.cells[0])
+        if better is not None:
             weights, longer, sizes_by_cell = better.weights, better.residual, {effort.cells[0]: better.bits}
-    sizes_by_cell |= {cell: residual_bits(longer, cell) for cell in effort.cells[1:]}
+    sizes_by_cell |= {cell: zigzagged_bits(longer, cell) for cell in effort.cells[1:]}
     cell = min(effort.cells, key=lambda cell: sizes_by_cell[cell])
     return _Choice(mask, weights, cell, sizes_by_cell[cell] / longer.size)

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aecodec.lorenzo import lorenzo_residual
-from aecodec.packing.estimate import residual_bits
-from aecodec.weighted import fit_weights, residual_of_indices
+from aecodec.compiled.residual import zigzagged_residual
+from aecodec.lorenzo import as_planes, lorenzo_residual
+from aecodec.packing.estimate import zigzagged_bits
+from aecodec.packing.stream import zigzag
+from aecodec.weighted import fit_weights, zigzagged_of_indices
 
 FEWEST = 1 << 12  # values; of a message, the choice would take longer than all else
 _WORTH = 0.99  # of the bits, what weights must bring them down to: they take a little more time
@@ -14,8 +16,8 @@ _WORTH = 0.99  # of the bits, what weights must bring them down to: they take a 
 
 @dataclass(frozen=True)
 class WeightChoice:
-    """Weights, what they leave of the steps that have one before them (1-D), its estimated size, and that relative to what Lorenzo
-    prediction leaves of the same."""
+    """Weights; what they leave, zigzagged (1-D), of the steps that have one before them; its estimated size; and that relative to
+    what Lorenzo prediction leaves of the same."""
 
     weights: np.ndarray
     residual: np.ndarray
@@ -30,7 +32,20 @@ def choose_weights(indices: np.ndarray, mask: int, cell: int) -> WeightChoice | 
     if columns == 1 or max(steps, rows) == 1:
         return None
     weights = fit_weights(indices)
+    whole = indices.astype(np.float64)
     later = slice(1 if steps > 1 else 0, None)  # of a piece, the first step has none before it, of most of a chunk's it has
-    left = residual_of_indices(indices, weights)[later].reshape(-1)
-    bits, without = residual_bits(left, cell), residual_bits(lorenzo_residual(indices, mask)[later].reshape(-1), cell)
+    left = zigzagged_of_indices(whole, weights)[later].reshape(-1)
+    bits = zigzagged_bits(left, cell)
+    without = zigzagged_bits(_zigzagged_lorenzo(indices, whole, mask)[later].reshape(-1), cell)
     return WeightChoice(weights, left, bits, bits / without) if bits < _WORTH * without else None
+
+
+def _zigzagged_lorenzo(indices: np.ndarray, whole: np.ndarray, mask: int) -> np.ndarray:
+    """What Lorenzo prediction along `mask` leaves of int32 `indices`, the same as float64 in `whole`; uint32 of that shape."""
+    view = as_planes(indices.shape, mask)
+    if view is not None:
+        planes, along_rows, along_columns = view
+        left = np.empty(planes, np.uint32)
+        if zigzagged_residual(whole.reshape(planes), np.ones(1), along_rows, along_columns, left):
+            return left.reshape(indices.shape)
+    return zigzag(lorenzo_residual(indices, mask))

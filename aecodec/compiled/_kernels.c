@@ -31,6 +31,7 @@ static PyMethodDef methods[] = {
     {"put_low", put_low, METH_VARARGS, NULL},
     {"unzigzag", unzigzag, METH_VARARGS, NULL},
     {"residual_of", residual_of, METH_VARARGS, NULL},
+    {"weighted_moments", weighted_moments, METH_VARARGS, NULL},
     {"weighted_residual", weighted_residual, METH_VARARGS, NULL},
     {"weighted_restore", weighted_restore, METH_VARARGS, NULL},
     {"estimate", estimate, METH_VARARGS, NULL},

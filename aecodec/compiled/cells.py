@@ -6,7 +6,7 @@ from aecodec.compiled.kernels import kernels
 from aecodec.compiled.room import Room
 from aecodec.packing.scale import INDICES, SMALLEST, scale_index
 
-STREAM, WIDTH, NEXT, END = range(4)  # columns of places: which stream, its bytes a number, the next number and where the last one ends
+STREAM, WIDTH, NEXT, END = range(4)  # columns of places: which stream, its bytes a number, its next number, and their end
 
 
 def cell_indices(zigzagged: np.ndarray, size: int) -> np.ndarray:
@@ -17,8 +17,8 @@ def cell_indices(zigzagged: np.ndarray, size: int) -> np.ndarray:
 
 
 def sorted_cells(zigzagged: np.ndarray, size: int, room: Room) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Cells of `size` of 1-D zigzagged numbers, the last one filled up with zeros: their scale indices, uint8; the numbers by rising
-    index, in `room`; and where each index's end, int64 (INDICES,)."""
+    """Cells of `size` of 1-D zigzagged numbers, the last one filled up with zeros: their scale indices, uint8; the numbers by
+    rising index, in `room`; and where each index's end, int64 (INDICES,)."""
     number = -(-zigzagged.size // size)
     ordered = room.empty(number * size, zigzagged.dtype)
     if kernels is not None:
@@ -32,8 +32,9 @@ def sorted_cells(zigzagged: np.ndarray, size: int, room: Room) -> tuple[np.ndarr
 
 
 def taken_cells(streams: tuple[np.ndarray, ...], places: np.ndarray, indices: np.ndarray, out: np.ndarray) -> int | None:
-    """Put into `out`, int16 or int32 (cells, size), the next numbers of each of the int32 `indices`, which are zigzagged in `streams`;
-    zeros where there is no such index. `places`, int64 (INDICES, 4), are moved on. An index of which there are too few, or None."""
+    """Put into `out`, int16 or int32 (cells, size), the next numbers of each of the int32 `indices`, which are zigzagged in
+    `streams`; zeros where there is no such index. `places`, int64 (INDICES, 4), are moved on. An index of which there are too few,
+    or None."""
     number, size = out.shape
     if kernels is not None:
         missing = kernels.take_cells(streams, places, indices, size, out)

@@ -97,6 +97,49 @@ static void find_weighted(Weighted *w, const Planes *p, const Row *row, const ch
             }
 }
 
+enum { PARTIAL = 4, LARGEST_FITTED = (1 << 15) - 1, MOMENTS = (WEIGHTS + 1) * WEIGHTS }; /* so that sums are whole numbers below 2**53 */
+
+/* Adds up products of terms, each with each and with what they are to predict, which is the last of `of`: (terms, all). */
+LOOP void add_moments(const double *const *of, double *sums, int64_t n) {
+    double lanes[MOMENTS][PARTIAL] = {{0}};
+    int64_t i = 0;
+    for (; i + PARTIAL <= n; i += PARTIAL)
+        for (int a = 0, k = 0; a < WEIGHTS; a++)
+            for (int b = 0; b <= WEIGHTS; b++, k++)
+                for (int lane = 0; lane < PARTIAL; lane++)
+                    if (b >= a) lanes[k][lane] += of[a][i + lane] * of[b][i + lane];
+    for (; i < n; i++)
+        for (int a = 0, k = 0; a < WEIGHTS; a++)
+            for (int b = 0; b <= WEIGHTS; b++, k++)
+                if (b >= a) lanes[k][0] += of[a][i] * of[b][i];
+    for (int k = 0; k < MOMENTS; k++) sums[k] += lanes[k][0] + lanes[k][1] + lanes[k][2] + lanes[k][3];
+}
+
+/* Differences of indices, (steps * channels * rows) lines, each followed by a zero. */
+static void fitted_differences(const int32_t *indices, int64_t lines, int64_t columns, double *out) {
+    for (int64_t line = 0; line < lines; line++, out += columns + 1, indices += columns) {
+        out[0] = out[columns] = 0;
+        for (int64_t i = 1; i < columns; i++) {
+            int32_t found = wrap_sub(indices[i], indices[i - 1]);
+            out[i] = found < -LARGEST_FITTED ? -LARGEST_FITTED : found > LARGEST_FITTED ? LARGEST_FITTED : found;
+        }
+    }
+}
+
+/* Moments of all places but the first of each axis of more than one; `found`: fitted differences, `zeros`: a line of them. */
+static void find_moments(const Weighted *w, const double *found, const double *zeros, double *sums) {
+    int64_t pitch = w->columns + 1, step_pitch = w->channels * w->rows * pitch;
+    for (int64_t step = w->steps > 1; step < w->steps; step++)
+        for (int64_t c = 0; c < w->channels; c++)
+            for (int64_t row = w->rows > 1; row < w->rows; row++) {
+                const double *here = found + step * step_pitch + (c * w->rows + row) * pitch;
+                const double *above = row ? here - pitch : zeros, *before = step ? here - step_pitch : zeros;
+                const double *both = row && step ? before - pitch : zeros;
+                const double *of[WEIGHTS + 1] = {above + 1, above + 2, before + 1, before + 2, both + 1, here + 1};
+                add_moments(of, sums, w->columns - 1);
+            }
+}
+
 /* What residuals of `width` bytes give: int32 indices, or, where there are `lattice` steps, each `apart` for the next channel, values. */
 typedef struct {
     const char *left;

@@ -48,6 +48,36 @@ static PyObject *weighted_residual(PyObject *self, PyObject *args) {
     Py_RETURN_NONE;
 }
 
+/* weighted_moments(indices, out, (steps, channels, rows, columns)): int32; sums of products of terms, with each that is not before them
+ * and with the differences, float64 (terms, terms + 1) */
+static PyObject *weighted_moments(PyObject *self, PyObject *args) {
+    Py_buffer b[2], none = {.buf = (void *)"\0\0\0\0\0", .len = WEIGHTS};
+    long long sizes[4];
+    Weighted w;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "y*w*(LLLL)", &b[0], &b[1], &sizes[0], &sizes[1], &sizes[2], &sizes[3])) return NULL;
+    int sound = begin_weighted(&w, sizes, &none, b[0].len);
+    int64_t lines = sound ? w.steps * w.channels * w.rows : 0;
+    if (sound && (b[0].len != lines * w.columns * 4 || b[1].len != MOMENTS * 8)) sound = fail("moments of another number");
+    double *found = sound ? malloc((size_t)lines * (size_t)(w.columns + 1) * 8 + 8) : NULL, *zeros = sound ? calloc((size_t)w.columns + 1, 8) : NULL;
+    if (sound && (!found || !zeros)) {
+        PyErr_NoMemory();
+        sound = 0;
+    }
+    if (sound) {
+        BEGIN_LONG(b[0].len);
+        memset(b[1].buf, 0, MOMENTS * 8);
+        fitted_differences(b[0].buf, lines, w.columns, found);
+        find_moments(&w, found, zeros, b[1].buf);
+        END_LONG;
+    }
+    free(found), free(zeros);
+    free_differences(&w);
+    release(b, 2);
+    if (!sound) return NULL;
+    Py_RETURN_NONE;
+}
+
 /* weighted_restore(residuals, bytes of each, weights, lattice steps, out, (steps, channels, rows, columns)): floats of one step for all
  * or of one for each channel, or, without any, int32 indices */
 static PyObject *weighted_restore(PyObject *self, PyObject *args) {

@@ -35,7 +35,9 @@ def drafts_by_means(values: np.ndarray, ends: np.ndarray, signed: bool, hasty: b
         return None
     (roots, means), (others, _) = plans(hasty, signed), plans(hasty, False)
     out_ends = np.empty(ends.size, np.int64)
-    around, leaves, listed = kernels.draft_streams(np.ascontiguousarray(values), values.itemsize, ends, roots, others, means, out_ends)
+    around, leaves, listed = kernels.draft_streams(
+        np.ascontiguousarray(values), values.itemsize, ends, roots, others, means, out_ends
+    )
     packed, rows = np.frombuffer(leaves, np.uint8), iter(np.frombuffer(listed, np.int64).reshape(-1, 3).tolist())
     drafts, start, row = [], 0, next(rows, None)
     for end in out_ends.tolist():

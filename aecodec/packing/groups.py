@@ -20,6 +20,7 @@ from aecodec.packing.stream import decode_stream, draft_stream, zigzag
 from aecodec.packing.varint import Cursor, put_varint
 from aecodec.workers import ALONE, Workers
 
+
 def encode_groups(groups: Sequence[list[np.ndarray]], thorough: bool, workers: Workers = ALONE) -> bytes:
     """`groups[i]`: arrays (1-D, up to 32 bits, signed or zigzagged) of the symbols with scale index i, in coding order."""
     pieces = [piece for parts in groups for piece in parts]
@@ -108,10 +109,10 @@ class GroupedSymbols:
         return self._symbols, self._used.copy(), self._ends
 
     def cells(self, indices: np.ndarray, size: int) -> np.ndarray:
-        """The next `size` symbols of each of int32 `indices`, int16 or int32 (indices, size); zeros where there is no such index."""
+        """The next `size` symbols of each of int32 `indices`, int16 or int32 (indices, size); zeros for an index that is none."""
         places = np.empty((INDICES, 4), np.int64)
         streams = np.repeat(np.arange(len(self._counts)), self._widths)
-        starts = (np.cumsum(self._counts) - self._counts)[streams]
+        starts = (np.cumsum(self._counts, dtype=np.int64) - np.array(self._counts, np.int64))[streams]
         places[:, STREAM], places[:, WIDTH] = streams, np.array([values.itemsize for values in self._streams])[streams]
         places[:, NEXT], places[:, END] = self._used - starts, self._ends - starts
         out = np.empty((indices.size, size), self._dtype)
@@ -138,4 +139,3 @@ class GroupedSymbols:
 
     def _begin(self, index: int) -> np.int64 | int:
         return self._ends[index - 1] if index else 0
-

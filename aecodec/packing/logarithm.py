@@ -25,7 +25,7 @@ def logarithms(numbers: np.ndarray) -> np.ndarray:
     """Of int64 `numbers` from 1 to 2**52, to the base 2 and times 2**16; int64. Of their first 13 bits, that is."""
     numbers = np.asarray(numbers, np.int64)
     bits = np.frexp(numbers.astype(np.float64))[1].astype(np.int64) - 1
-    shifted = np.where(bits < _TABLE_BITS, numbers << np.maximum(_TABLE_BITS - bits, 0), numbers >> np.maximum(bits - _TABLE_BITS, 0))
+    shifted = (numbers << np.maximum(_TABLE_BITS - bits, 0)) >> np.maximum(bits - _TABLE_BITS, 0)
     return (bits << FRACTION) + _table()[shifted - (1 << _TABLE_BITS)]
 
 

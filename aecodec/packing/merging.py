@@ -23,7 +23,7 @@ def stream_bits(counts: np.ndarray) -> np.ndarray:
 
 
 def merged_runs(zigzagged: np.ndarray, ends: np.ndarray) -> list[int]:
-    """Where runs of indices end that share a stream. Of 1-D numbers by rising index, each index's end at `ends`, int64 (INDICES,)."""
+    """Where runs of indices end that share a stream: of 1-D numbers by rising index, each index's up to its end, int64."""
     if kernels is not None:
         runs = np.empty(INDICES, np.int64)
         number = kernels.join_groups(zigzagged, zigzagged.itemsize, ends, runs)

@@ -15,9 +15,8 @@ FIRST_STEP, LAST_STEP, MAGNITUDES = -48, 42, 8
 SMALLEST = 64  # streams shorter than this are not worth a layout
 _LARGEST_MEAN = 1500.0
 _QUARTER = math.sqrt(math.sqrt(2.0))
-_MEANS = [  # 2**(step / 4), by what all machines round alike
-    math.ldexp((1.0, _QUARTER, math.sqrt(2.0), math.sqrt(2.0) * _QUARTER)[step % 4], step // 4) for step in range(FIRST_STEP, LAST_STEP + 1)
-]
+_QUARTERS = 1.0, _QUARTER, math.sqrt(2.0), math.sqrt(2.0) * _QUARTER
+_MEANS = [math.ldexp(_QUARTERS[step % 4], step // 4) for step in range(FIRST_STEP, LAST_STEP + 1)]  # rounded alike by all machines
 
 # (hasty, signed) -> for each magnitude (about 8**magnitude values) the op of each quarter-octave of the mean, "A" for 0.
 _OPS = {
