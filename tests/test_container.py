@@ -139,9 +139,9 @@ def test_a_record_at_its_limit_is_accepted(kind):
 @pytest.mark.parametrize("kind", LIMITED_BY)
 def test_a_record_that_readers_would_refuse_is_not_written(kind):
     name, remedy = LIMITED_BY[kind]
-    assert len(create_record(kind, 0, b"x" * 9, Limits(**{name: 9}))) == FRAME_SIZE + 9
+    assert len(create_record(kind, 0, b"x" * 9, limits=Limits(**{name: 9}))) == FRAME_SIZE + 9
     with pytest.raises(LimitError) as caught:
-        create_record(kind, 0, b"x" * 10, Limits(**{name: 9}))
+        create_record(kind, 0, b"x" * 10, limits=Limits(**{name: 9}))
     assert str(caught.value) == f"{kind.name.lower()} record would have 10 bytes, at most 9 are allowed; {remedy}"
 
 

@@ -1,11 +1,11 @@
 """The functions of the package: compress, decompress, open, load_model."""
 
 import os
-from dataclasses import dataclass
 from typing import Any, BinaryIO, Literal, Unpack, overload
 
 import numpy as np
 
+from aecodec.api.collected import Collected
 from aecodec.api.options import FidelityOptions, ModelLike, make_options
 from aecodec.api.reader import OnError, Reader
 from aecodec.api.trust import Trust
@@ -55,20 +55,9 @@ def compress(
         AecodecError: its kinds say what to change.
     """
     options = make_options(model, axes, level, embed_model, provider, threads, metadata, fidelity, limits)
-    pieces: list[bytes] = []
-    compress_into(_Pieces(pieces), as_array(array), options)
-    return b"".join(pieces)
-
-
-@dataclass(frozen=True)
-class _Pieces:
-    """A sink that keeps what is written as it is; a BytesIO would copy all of it whenever it grows."""
-
-    pieces: list[bytes]
-
-    def write(self, data: bytes, /) -> None:
-        """Take `data`."""
-        self.pieces.append(data)
+    collected = Collected()
+    compress_into(collected, as_array(array), options)
+    return collected.joined()
 
 
 def decompress(

@@ -17,7 +17,7 @@ from aecodec.fast_lattice import SafeLattice, lattice_indices, predicted_residua
 from aecodec.lorenzo import as_planes
 from aecodec.packing.estimate import zigzagged_bits
 from aecodec.packing.residuals import encode_whole, encode_zigzagged_cells, hasty_residual_size, spread_part
-from aecodec.packing.varint import put_section
+from aecodec.packing.varint import varint
 from aecodec.weighted import WEIGHTED
 
 CLASSES, PER_CHANNEL = 2, 16
@@ -54,17 +54,10 @@ def encode_fast(seen: FiniteValues, errors: np.ndarray, effort: Effort) -> bytes
             section = encode_whole(unsigned, effort.thorough, hasty=True)
 
     stored, per_channel = encode_steps(lattice.steps)
-    body = bytearray([(PER_CHANNEL if per_channel else 0) | (0 if classes is None else CLASSES)])
-    body += stored
-    if choice.weights is not None:
-        body.append(WEIGHTED)
-        body += choice.weights.tobytes()
-    else:
-        body.append(choice.mask)
-    put_section(body, section)
-    if classes is not None:
-        put_section(body, encode_classes(classes))
-    return bytes(body)
+    flags = (PER_CHANNEL if per_channel else 0) | (0 if classes is None else CLASSES)
+    predictor = bytes([choice.mask]) if choice.weights is None else bytes([WEIGHTED]) + choice.weights.tobytes()
+    sections = [section] if classes is None else [section, encode_classes(classes)]
+    return b"".join((bytes([flags]), stored, predictor, *(piece for each in sections for piece in (varint(len(each)), each))))
 
 
 def _better_whole(unsigned: np.ndarray, cell: int) -> bool:

@@ -11,6 +11,7 @@
 #include "draft_calls.h"
 #include "encode_call.h"
 #include "estimate_calls.h"
+#include "join_call.h"
 #include "stream_calls.h"
 #include "symbol_calls.h"
 #include "unpack_calls.h"
@@ -37,6 +38,7 @@ static PyMethodDef methods[] = {
     {"estimate", estimate, METH_VARARGS, NULL},
     {"join_groups", join_groups, METH_VARARGS, NULL},
     {"draft_streams", draft_streams, METH_VARARGS, NULL},
+    {"join_pieces", join_pieces, METH_VARARGS, NULL},
     {"sort_cells", sort_cells, METH_VARARGS, NULL},
     {"take_cells", take_cells, METH_VARARGS, NULL},
     {"count_beyond", count_beyond, METH_VARARGS, NULL},

@@ -15,6 +15,7 @@ typedef struct {
     int64_t steps;
 } Plans;
 
+/* `size` of them used, of as many as there is room for. */
 typedef struct {
     char *data;
     int64_t size, room;
@@ -27,8 +28,8 @@ typedef struct {
 
 typedef struct {
     Plans first, others; /* for roots, which may be of zigzagged numbers, and for what is below */
-    Bytes out, leaves, list;
-    int failed; /* for want of memory */
+    Bytes out, leaves, list, scratch; /* scratch: of what is below a node, as long as it takes */
+    int failed;                       /* for want of room */
 } Draft;
 
 /* Numbers of `width` bytes, the largest and their sum. */
@@ -43,13 +44,8 @@ typedef struct {
 /* So many more bytes, or NULL. */
 static char *extend(Draft *d, Bytes *bytes, int64_t more) {
     if (bytes->size + more > bytes->room) {
-        int64_t room = 2 * bytes->room > bytes->size + more ? 2 * bytes->room : bytes->size + more + 4096;
-        char *data = realloc(bytes->data, (size_t)room);
-        if (!data) {
-            d->failed = 1;
-            return NULL;
-        }
-        bytes->data = data, bytes->room = room;
+        d->failed = 1;
+        return NULL;
     }
     bytes->size += more;
     return bytes->data + bytes->size - more;
@@ -123,8 +119,11 @@ static inline uint32_t number_at(const Stream *s, int64_t i) {
     return s->width == 1 ? ((const uint8_t *)s->values)[i] : s->width == 2 ? ((const uint16_t *)s->values)[i] : ((const uint32_t *)s->values)[i];
 }
 
-/* How many zeros stand before each other number, and those less 1; returns how many there are. */
-static int64_t find_gaps(const Stream *s, uint32_t *gaps, uint32_t *others) {
+/* Room for so many numbers of `width` bytes. */
+static void *scratch_for(Draft *d, int64_t count, int width) { return extend(d, &d->scratch, (count * width + 7) & ~(int64_t)7); }
+
+/* How many zeros stand before each other number, and those less 1. */
+static void find_gaps(const Stream *s, uint32_t *gaps, uint32_t *others) {
     int64_t count = 0, next = 0;
     for (int64_t i = 0; i < s->count; i++) {
         uint32_t number = number_at(s, i);
@@ -132,46 +131,42 @@ static int64_t find_gaps(const Stream *s, uint32_t *gaps, uint32_t *others) {
         gaps[count] = (uint32_t)(i - next), others[count++] = number - 1;
         next = i + 1;
     }
-    return count;
 }
 
 static void draft(Draft *d, const Stream *s, int depth);
 
 static void draft_gaps(Draft *d, const Stream *s, int depth) {
-    uint32_t *gaps = malloc((size_t)s->count * 4), *others = malloc((size_t)s->count * 4);
-    if (gaps && others) {
-        int64_t count = find_gaps(s, gaps, others);
-        put_varint(d, (uint64_t)count);
-        Stream parts[2] = {stream_of(gaps, count, 4), stream_of(others, count, 4)};
-        draft(d, &parts[0], depth + 1);
-        draft(d, &parts[1], depth + 1);
-    } else {
-        d->failed = 1;
-    }
-    free(gaps), free(others);
+    int64_t count = 0;
+    for (int64_t i = 0; i < s->count; i++) count += number_at(s, i) > 0;
+    uint32_t *gaps = scratch_for(d, count, 4), *others = scratch_for(d, count, 4);
+    if (!gaps || !others) return;
+    find_gaps(s, gaps, others);
+    put_varint(d, (uint64_t)count);
+    Stream parts[2] = {stream_of(gaps, count, 4), stream_of(others, count, 4)};
+    draft(d, &parts[0], depth + 1);
+    draft(d, &parts[1], depth + 1);
 }
 
 static void draft_digits(Draft *d, const Stream *s, int op, int depth) {
     int low = op <= LAST_LOW, bits = low ? 1 << (op - FIRST_LOW) : 0, base = low ? 0 : JOINT[op - JOINT_FIRST][0];
     int per_byte = low ? 8 / bits : JOINT[op - JOINT_FIRST][1];
     int64_t size = (s->count + per_byte - 1) / per_byte;
-    void *rest = malloc((size_t)(s->count + 1) * (size_t)s->width);
-    uint8_t *out = !rest ? NULL : low ? (uint8_t *)extend(d, &d->out, size) : add_leaf(d, size);
-    if (out) {
-        int64_t count = s->count;
-        if (low)
-            put_low_bits(s, bits, out, rest);
-        else
-            count = put_digits(s, base, per_byte, out, rest);
-        Stream next = stream_of(rest, count, s->width);
-        if (low || s->most >= (uint32_t)base - 1) draft(d, &next, depth + 1);
-    } else {
-        d->failed = 1;
-    }
-    free(rest);
+    int64_t begin = d->scratch.size, count = s->count;
+    void *rest = scratch_for(d, s->count + 1, s->width);
+    uint8_t *out = low ? (uint8_t *)extend(d, &d->out, size) : add_leaf(d, size);
+    if (!rest || !out) return;
+    if (low)
+        put_low_bits(s, bits, out, rest);
+    else
+        count = put_digits(s, base, per_byte, out, rest);
+    d->scratch.size = begin;
+    if (!scratch_for(d, count, s->width)) return;
+    Stream next = stream_of(rest, count, s->width);
+    if (low || s->most >= (uint32_t)base - 1) draft(d, &next, depth + 1);
 }
 
 static void draft(Draft *d, const Stream *s, int depth) {
+    int64_t begin = d->scratch.size;
     int op = plan(depth ? &d->others : &d->first, s, depth);
     if (d->failed) return;
     put_byte(d, op);
@@ -183,6 +178,7 @@ static void draft(Draft *d, const Stream *s, int depth) {
     } else if (op != CONSTANT) {
         draft_digits(d, s, op, depth);
     }
+    d->scratch.size = begin;
 }
 
 #endif

@@ -18,39 +18,34 @@ static int read_plans(Draft *d, const Py_buffer *b) {
     return 1;
 }
 
-static PyObject *drafted(const Draft *d) {
-    return Py_BuildValue("y#y#y#", d->out.data ? d->out.data : "", (Py_ssize_t)d->out.size, d->leaves.data ? d->leaves.data : "",
-                         (Py_ssize_t)d->leaves.size, d->list.data ? d->list.data : "", (Py_ssize_t)d->list.size);
-}
-
-/* draft_streams(numbers, bytes of each, ends, ops of roots, ops below, means, out ends) -> bytes around leaves, leaves, and int64
- * (leaves, 3): the place of each in the former, and its own in the latter and its size. Of each stream, whose numbers end at `ends`, where
- * its bytes end is put into `out ends` */
+/* draft_streams(numbers, bytes of each, ends, ops of roots, ops below, means, out, leaves, list, scratch, out ends) -> how many leaves, or -1 where
+ * there was too little room: bytes around leaves in `out`, leaves, and int64 (leaves, 3): the place of each in the former, and its own in
+ * the latter and its size. Of each stream, whose numbers end at `ends`, where its bytes end is put into `out ends` */
 static PyObject *draft_streams(PyObject *self, PyObject *args) {
-    Py_buffer b[6];
+    Py_buffer b[10];
     Draft d = {0};
     int width;
-    PyObject *result = NULL;
     (void)self;
-    if (!PyArg_ParseTuple(args, "y*iy*y*y*y*w*", &b[0], &width, &b[1], &b[2], &b[3], &b[4], &b[5])) return NULL;
+    if (!PyArg_ParseTuple(args, "y*iy*y*y*y*w*w*w*w*w*", &b[0], &width, &b[1], &b[2], &b[3], &b[4], &b[5], &b[6], &b[7], &b[8],
+                          &b[9]))
+        return NULL;
     const int64_t *ends = b[1].buf;
     int64_t streams = b[1].len / 8;
-    int sound = check_width(width) && read_plans(&d, b + 2) && (b[5].len == streams * 8 ? 1 : fail("streams of another number"));
+    int sound = check_width(width) && read_plans(&d, b + 2) && (b[9].len == streams * 8 ? 1 : fail("streams of another number"));
     for (int64_t i = 0; sound && i < streams; i++)
         if (ends[i] < (i ? ends[i - 1] : 0) || ends[i] > b[0].len / width) sound = fail("streams beyond their numbers");
+    d.out = (Bytes){b[5].buf, 0, b[5].len}, d.leaves = (Bytes){b[6].buf, 0, b[6].len}, d.list = (Bytes){b[7].buf, 0, b[7].len}, d.scratch = (Bytes){b[8].buf, 0, b[8].len};
     if (sound) {
         BEGIN_LONG(b[0].len);
-        for (int64_t i = 0, start = 0; i < streams; start = ends[i++]) {
+        for (int64_t i = 0, start = 0; i < streams && !d.failed; start = ends[i++]) {
             Stream stream = stream_of((const char *)b[0].buf + start * width, ends[i] - start, width);
             draft(&d, &stream, 0);
-            ((int64_t *)b[5].buf)[i] = d.out.size;
+            ((int64_t *)b[9].buf)[i] = d.out.size;
         }
         END_LONG;
-        result = d.failed ? PyErr_NoMemory() : drafted(&d);
     }
-    free(d.out.data), free(d.leaves.data), free(d.list.data);
-    release(b, 6);
-    return result;
+    release(b, 10);
+    return sound ? PyLong_FromLongLong(d.failed ? -1 : d.list.size / (int64_t)sizeof(Leaf)) : NULL;
 }
 
 #endif

@@ -89,12 +89,15 @@ def parse_prefix(data: bytes, file_kind: bytes) -> None:
         raise FormatError(f"this is {found}, but {names[file_kind]} is expected")
 
 
-def create_record(kind: Kind, sequence: int, payload: bytes, limits: Limits = DEFAULT_LIMITS) -> bytes:
-    """Frame and payload; LimitError for what no reader with such limits would take."""
+def create_record(kind: Kind, sequence: int, *payload: bytes, limits: Limits = DEFAULT_LIMITS) -> bytes:
+    """Frame and payload, in pieces; LimitError for what no reader with such limits would take."""
     name, remedy = LIMITED_BY[kind]
-    limits.check(name, len(payload), f"{kind.name.lower()} record would have {len(payload)} bytes", remedy)
-    frame = _FRAME.pack(SYNC, kind, 0, 0, sequence & 0xFFFFFFFF, len(payload), xxhash.xxh64_intdigest(payload))
-    return frame + _frame_checksum(frame) + payload
+    size, checksum = sum(map(len, payload)), xxhash.xxh64()
+    limits.check(name, size, f"{kind.name.lower()} record would have {size} bytes", remedy)
+    for piece in payload:
+        checksum.update(piece)
+    frame = _FRAME.pack(SYNC, kind, 0, 0, sequence & 0xFFFFFFFF, size, checksum.intdigest())
+    return b"".join((frame, _frame_checksum(frame), *payload))
 
 
 def parse_frame(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Frame:

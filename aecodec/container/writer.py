@@ -18,7 +18,7 @@ from aecodec.container.layout import (
 )
 from aecodec.container.tail import Tail
 from aecodec.limits import DEFAULT_LIMITS
-from aecodec.packing.varint import put_varint
+from aecodec.packing.varint import varint
 
 
 class Sink(Protocol):
@@ -66,12 +66,9 @@ class ContainerWriter:
         """One chunk of `count` steps of the stream axis from `start` on."""
         if len(self._chain) >= RECORD_CHUNKS:
             self._put_indexes(RECORD_CHUNKS)
-        payload = bytearray()
-        put_varint(payload, start)
-        put_varint(payload, count)
         offset = self.offset
         self._complete = False
-        self._record(Kind.CHUNK, bytes(payload) + body)
+        self._record(Kind.CHUNK, varint(start), varint(count), body)
         self._chain.add(offset, start, count)
         self.chunks += 1
         self.steps = start + count
@@ -93,8 +90,8 @@ class ContainerWriter:
             self._record(Kind.INDEX, create_index(*self._chain.take()))
             self._chain.listed(offset)
 
-    def _record(self, kind: Kind, payload: bytes) -> None:
-        self._put(create_record(kind, self._sequence, payload, self.limits))
+    def _record(self, kind: Kind, *payload: bytes) -> None:
+        self._put(create_record(kind, self._sequence, *payload, limits=self.limits))
         self._sequence += 1
 
     def _put(self, data: bytes) -> None:

@@ -1,13 +1,15 @@
 """Streams on their way: their leaves are coded all at once, of many streams together."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from aecodec.compiled.kernels import kernels
+from aecodec.compiled.room import room
 from aecodec.packing import zstd
 from aecodec.packing.plan_table import plans
-from aecodec.packing.varint import put_varint
+from aecodec.packing.varint import varint
 
 STORED = 0
 _ALWAYS_STORED = 5  # bytes of a leaf, which no frame is smaller than
@@ -19,8 +21,8 @@ class Draft:
     `out`: the bytes around them; `leaves`: where in `out` each is missing, and its own, uint8.
     """
 
-    def __init__(self, out: bytes | memoryview = b"") -> None:
-        self.out = bytearray(out)
+    def __init__(self) -> None:
+        self.out = bytearray()
         self.leaves: list[tuple[int, np.ndarray]] = []
 
     def add(self, packed: np.ndarray) -> None:
@@ -28,50 +30,62 @@ class Draft:
         self.leaves.append((len(self.out), np.ascontiguousarray(packed)))
 
 
-def drafts_by_means(values: np.ndarray, ends: np.ndarray, signed: bool, hasty: bool) -> list[Draft] | None:
+class FixedDraft(NamedTuple):
+    """The same as compiled functions give it."""
+
+    out: memoryview
+    leaves: list[tuple[int, np.ndarray]]
+
+
+def coded_by_means(values: np.ndarray, ends: np.ndarray, signed: bool, hasty: bool) -> list[bytes] | None:
     """Streams of unsigned 1-D `values`, each up to its end of `ends`, int64, laid out by means as stream.py does; None without the
     compiled module."""
     if kernels is None:
         return None
+    values = np.ascontiguousarray(values)
     (roots, means), (others, _) = plans(hasty, signed), plans(hasty, False)
-    out_ends = np.empty(ends.size, np.int64)
-    around, leaves, listed = kernels.draft_streams(
-        np.ascontiguousarray(values), values.itemsize, ends, roots, others, means, out_ends
-    )
-    packed, rows = np.frombuffer(leaves, np.uint8), iter(np.frombuffer(listed, np.int64).reshape(-1, 3).tolist())
-    drafts, start, row = [], 0, next(rows, None)
-    for end in out_ends.tolist():
-        draft = Draft(memoryview(around)[start:end])
-        while row is not None and row[0] <= end:
-            place, first, size = row
-            draft.leaves.append((place - start, packed[first : first + size]))
-            row = next(rows, None)
-        drafts.append(draft)
+    stops, size = np.empty(ends.size, np.int64), values.size + 64 * ends.size
+    for spare in range(8):  # of many levels, each of which is as long as the one before, rooms are too small at first
+        with room() as mine:
+            out, leaves = (mine.empty(size << spare, np.uint8) for _ in range(2))
+            listed = mine.empty((32 * ends.size << spare, 3), np.int64)
+            scratch = mine.empty(2 * values.nbytes + 64 << spare, np.uint8)
+            number = kernels.draft_streams(values, values.itemsize, ends, roots, others, means, out, leaves, listed, scratch, stops)
+            if number >= 0:
+                return finished(list(_parted(out, leaves, listed[:number], stops)))
+    raise MemoryError(f"no memory for the layouts of {values.size} values")
+
+
+def _parted(out: np.ndarray, leaves: np.ndarray, listed: np.ndarray, stops: np.ndarray) -> Iterator[FixedDraft]:
+    """The draft of each stream, whose bytes end at its stop; `listed`: each leaf's place there, start and size."""
+    rows, start = iter([*listed.tolist(), (np.inf, 0, 0)]), 0
+    place, first, size = next(rows)
+    for end in stops.tolist():
+        draft = FixedDraft(out.data[start:end], [])
+        while place <= end:
+            draft.leaves.append((place - start, leaves[first : first + size]))
+            place, first, size = next(rows)
+        yield draft
         start = end
-    return drafts
 
 
-def finished(drafts: Sequence[Draft]) -> list[bytes]:
+def finished(drafts: Sequence[Draft | FixedDraft]) -> list[bytes]:
     """The streams."""
     leaves = [packed for draft in drafts for _, packed in draft.leaves]
     frames = iter(zstd.huffman_each([packed.data for packed in leaves if packed.size > _ALWAYS_STORED]))
     streams = []
     for draft in drafts:
-        out, at = bytearray(), 0
+        out, at = memoryview(draft.out), 0
+        pieces: list[bytes | memoryview] = []
         for place, packed in draft.leaves:
-            out += draft.out[at:place]
-            put_frame(out, packed, next(frames) if packed.size > _ALWAYS_STORED else None)
+            pieces += (out[at:place], *framed(packed, next(frames) if packed.size > _ALWAYS_STORED else None))
             at = place
-        out += draft.out[at:]
-        streams.append(bytes(out))
+        streams.append(b"".join((*pieces, out[at:])))
     return streams
 
 
-def put_frame(out: bytearray, packed: np.ndarray, frame: bytes | None) -> None:
-    """The frame, or, where there is none or it is not smaller, the bytes themselves."""
+def framed(packed: np.ndarray, frame: bytes | memoryview | None) -> tuple[bytes, bytes | memoryview]:
+    """A length and the frame, or, where there is none or it is not smaller, the bytes themselves."""
     if frame is None or len(frame) >= packed.size:
-        put_varint(out, STORED)
-        out += packed.data
-    else:
-        put_varint(out, len(frame))
-        out += frame
+        return varint(STORED), packed.data
+    return varint(len(frame)), frame

@@ -6,18 +6,17 @@ the streams.
 
 from collections.abc import Sequence
 from functools import cached_property
-from itertools import accumulate, chain
+from itertools import accumulate
 
 import numpy as np
 
 from aecodec.compiled.cells import END, NEXT, STREAM, WIDTH, taken_cells
 from aecodec.compiled.streams import unzigzag_into
 from aecodec.errors import FormatError
-from aecodec.packing.draft import drafts_by_means, finished
 from aecodec.packing.merging import merged_runs
 from aecodec.packing.scale import INDICES
-from aecodec.packing.stream import decode_stream, draft_stream, zigzag
-from aecodec.packing.varint import Cursor, put_varint
+from aecodec.packing.stream import decode_stream, encode_streams, zigzag
+from aecodec.packing.varint import Cursor, varint
 from aecodec.workers import ALONE, Workers
 
 
@@ -39,33 +38,30 @@ def encode_ordered(zigzagged: np.ndarray, ends: np.ndarray, thorough: bool, work
     """The same of symbols that are zigzagged and lie by rising index already, each index's up to its end of `ends`, int64."""
     runs = merged_runs(zigzagged, ends)
     stops = ends[np.array(runs) - 1]
-    out = bytearray()
-    put_varint(out, len(runs))
-    for width, size in zip(np.diff(runs, prepend=0).tolist(), np.diff(stops, prepend=0).tolist(), strict=True):
-        put_varint(out, width)
-        put_varint(out, size)
+    pieces = [varint(len(runs))]
+    for shape in zip(np.diff(runs, prepend=0).tolist(), np.diff(stops, prepend=0).tolist(), strict=True):
+        pieces += map(varint, shape)
     sizes, first = np.diff(ends, prepend=0).tolist(), 0
     for last, coded in zip(runs, _encoded(zigzagged, stops, thorough, workers), strict=True):
-        out += coded
-        for size in sizes[first : last - 1]:  # within a merged stream symbols stay ordered by index, then by coding order
-            put_varint(out, size)
+        pieces.append(coded)
+        pieces += map(varint, sizes[first : last - 1])  # within a merged stream symbols stay ordered by index, then by coding order
         first = last
-    return bytes(out)
+    return b"".join(pieces)
 
 
 def _encoded(zigzagged: np.ndarray, ends: np.ndarray, thorough: bool, workers: Workers) -> list[bytes]:
     """Each stream, whose symbols end at `ends`, by the smaller of its layouts if `thorough`."""
-    if workers.threads == 1 and not thorough and (drafts := drafts_by_means(zigzagged, ends, True, False)) is not None:
-        return finished(drafts)
 
-    def encode(streams: Sequence[np.ndarray]) -> list[bytes]:
-        ways = (False, True) if thorough else (False,)
-        coded = iter(finished([draft_stream(stream, signed=True, thorough=way) for stream in streams for way in ways]))
-        return [min((next(coded) for _ in ways), key=len) for _ in streams]
+    def encode(symbols: np.ndarray, ends: np.ndarray) -> list[bytes]:
+        coded = encode_streams(symbols, ends, signed=True)
+        if not thorough:
+            return coded
+        return [min(both, key=len) for both in zip(coded, encode_streams(symbols, ends, signed=True, thorough=True), strict=True)]
 
+    if workers.threads == 1:
+        return encode(zigzagged, ends)
     streams = np.split(zigzagged, ends[:-1])
-    parts = [streams] if workers.threads == 1 else [[stream] for stream in streams]
-    return list(chain.from_iterable(workers.map(encode, parts)))
+    return [coded for (coded,) in workers.map(lambda stream: encode(stream, np.array([stream.size])), streams)]
 
 
 class GroupedSymbols:

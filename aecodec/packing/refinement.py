@@ -4,7 +4,7 @@ import numpy as np
 
 from aecodec.packing import zstd
 from aecodec.packing.digits import pack_digits, packed_size, unpack_digits
-from aecodec.packing.draft import put_frame
+from aecodec.packing.draft import framed
 from aecodec.packing.stream import _leaf, odd_stride
 from aecodec.packing.varint import Cursor, put_varint
 
@@ -94,4 +94,5 @@ def _put_plane(out: bytearray, data: np.ndarray) -> None:
         put_varint(out, 0)
         out += data.tobytes()
     else:
-        put_frame(out, data, zstd.huffman(data.data))
+        for piece in framed(data, zstd.huffman(data.data)):
+            out += piece

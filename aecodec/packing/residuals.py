@@ -9,7 +9,7 @@ from aecodec.compiled.room import room
 from aecodec.packing.groups import GroupedSymbols, encode_ordered
 from aecodec.packing.plan import GAPS, NEARLY_TYPICAL, TYPICAL, is_geometric
 from aecodec.packing.stream import decode_stream, encode_repeats, encode_stream, odd_stride, unzigzag, zigzag
-from aecodec.packing.varint import Cursor, put_varint
+from aecodec.packing.varint import Cursor, varint
 
 CELL_SIZES = (0, 16, 64, 256)  # values that share a scale index in a residual; 0: all of them
 _TAIL = 1023
@@ -46,13 +46,10 @@ def encode_cells(residual: np.ndarray, size: int, thorough: bool) -> bytes:
 
 def encode_zigzagged_cells(unsigned: np.ndarray, size: int, thorough: bool) -> bytes:
     """The same of a residual that is zigzagged already."""
-    out = bytearray()
-    put_varint(out, CELL_SIZES.index(size))
     with room() as mine:
         indices, ordered, ends = sorted_cells(unsigned, size, mine)
-        out += encode_stream(zigzag(side_information(indices)), signed=True, thorough=thorough)
-        out += encode_ordered(ordered, ends, thorough)
-    return bytes(out)
+        side = encode_stream(zigzag(side_information(indices)), signed=True, thorough=thorough)
+        return b"".join((varint(CELL_SIZES.index(size)), side, encode_ordered(ordered, ends, thorough)))
 
 
 def encode_whole(unsigned: np.ndarray, thorough: bool, hasty: bool = False) -> bytes:

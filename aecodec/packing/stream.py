@@ -17,7 +17,7 @@ from aecodec.compiled.streams import (
 from aecodec.errors import FormatError
 from aecodec.packing import zstd
 from aecodec.packing.digits import packed_size
-from aecodec.packing.draft import STORED, Draft, drafts_by_means, finished, put_frame
+from aecodec.packing.draft import STORED, Draft, coded_by_means, finished, framed
 from aecodec.packing.plan import BYTES, CONSTANT, GAPS, HASTY, JOINT, JOINT_FIRST, LOW_BITS, THRIFTY, plan_for_histogram
 from aecodec.packing.plan_table import plan_for_mean
 from aecodec.packing.varint import Cursor, put_varint
@@ -62,18 +62,21 @@ def encode_stream(
     The layout comes from the mean of the values, or, if `thorough`, from their histogram; with `hasty` it is the fastest
     of those that are nearly as small. `layout` is the op of the root, of one that can hold the values.
     """
-    return finished([draft_stream(values, signed=signed, thorough=thorough, hasty=hasty, layout=layout)])[0]
-
-
-def draft_stream(
-    values: np.ndarray, *, signed: bool = False, thorough: bool = False, hasty: bool = False, layout: int | None = None
-) -> Draft:
-    """`encode_stream`, but that the leaves are left to `finished`."""
-    if not thorough and layout is None and (drafts := drafts_by_means(values, np.array([values.size]), signed, hasty)) is not None:
-        return drafts[0]
+    if not thorough and layout is None and (coded := coded_by_means(values, np.array([values.size]), signed, hasty)) is not None:
+        return coded[0]
     draft = Draft()
     _encode(draft, values, signed, _Effort(thorough, hasty), 0, layout)
-    return draft
+    return finished([draft])[0]
+
+
+def encode_streams(values: np.ndarray, ends: np.ndarray, *, signed: bool = False, thorough: bool = False) -> list[bytes]:
+    """`encode_stream` of each part of 1-D `values` up to its end of `ends`, int64, all together."""
+    if not thorough and (coded := coded_by_means(values, ends, signed, hasty=False)) is not None:
+        return coded
+    drafts = [Draft() for _ in ends]
+    for draft, part in zip(drafts, np.split(values, ends[:-1]), strict=True):
+        _encode(draft, part, signed, _Effort(thorough), 0)
+    return finished(drafts)
 
 
 def encode_repeats(values: np.ndarray, level: int) -> bytes:
@@ -84,14 +87,12 @@ def encode_repeats(values: np.ndarray, level: int) -> bytes:
     if maximum < 256:
         out.append(BYTES)
         narrow = np.ascontiguousarray(values, np.uint8)
-        put_frame(out, narrow, zstd.compress(narrow.data, level))
-        return bytes(out)
+        return b"".join((out, *framed(narrow, zstd.compress(narrow.data, level))))
     out.append(JOINT_FIRST + len(JOINT) - 1)
     digits = np.minimum(values, base - 1).astype(np.uint8)
-    put_frame(out, digits, zstd.compress(digits.data, level))
     rest = Draft()
     _encode(rest, values.compress(digits == base - 1) - values.dtype.type(base - 1), False, _Effort(), 1)
-    return bytes(out) + finished([rest])[0]
+    return b"".join((out, *framed(digits, zstd.compress(digits.data, level)), finished([rest])[0]))
 
 
 def decode_stream(cursor: Cursor, count: int) -> np.ndarray:

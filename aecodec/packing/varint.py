@@ -13,6 +13,13 @@ def put_varint(out: bytearray, value: int) -> None:
     out.append(value)
 
 
+def varint(value: int) -> bytes:
+    """`value` (0 or more) as `put_varint` appends it."""
+    out = bytearray()
+    put_varint(out, value)
+    return bytes(out)
+
+
 def put_section(out: bytearray, section: bytes | bytearray) -> None:
     """Append a varint length and the bytes."""
     put_varint(out, len(section))

@@ -53,7 +53,7 @@ def huffman(data: bytes | memoryview) -> bytes:
     return _huffman().compress(data)
 
 
-def huffman_each(data: Sequence[memoryview]) -> list[bytes]:
+def huffman_each(data: Sequence[memoryview]) -> Sequence[bytes | memoryview]:
     """`huffman` of each of `data`, none of them empty."""
     return _frames(_huffman(), data)
 
@@ -64,12 +64,12 @@ def _huffman() -> zstandard.ZstdCompressor:
     return coder
 
 
-def _frames(coder: zstandard.ZstdCompressor, data: Sequence[memoryview]) -> list[bytes]:
+def _frames(coder: zstandard.ZstdCompressor, data: Sequence[memoryview]) -> Sequence[bytes | memoryview]:
     """All in one call where that is possible: threads at work then wait for each other once instead of once a frame."""
     if len(data) < 2 or not hasattr(coder, "multi_compress_to_buffer"):
         return [coder.compress(each) for each in data]
     frames = coder.multi_compress_to_buffer(list(data), threads=1)
-    return [frames[i].tobytes() for i in range(len(frames))]
+    return [memoryview(frames[i]) for i in range(len(frames))]  # type: ignore[arg-type]  # its stubs do not say that it is a buffer
 
 
 def compress(data: bytes | memoryview, level: int) -> bytes:
