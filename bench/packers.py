@@ -10,7 +10,8 @@ import zstandard
 from sources import Tensor
 
 from aecodec.compiled.cells import cell_indices
-from aecodec.packing.contexts import decode_latents, encode_latents, group_latents
+from aecodec.compiled.room import Room
+from aecodec.packing.contexts import decode_latents, encode_latents, ordered_latents
 from aecodec.packing.residuals import CELL_SIZES, decode_residual, encode_residual, side_information
 from aecodec.packing.stream import decode_stream, encode_stream, unzigzag, zigzag
 from aecodec.packing.varint import Cursor
@@ -47,8 +48,8 @@ def empirical_bits(symbols: np.ndarray) -> float:
 
 def latents_ideal(tensor: Tensor) -> float:
     """Bits at the empirical entropy given the scale indices that the codec gives each symbol."""
-    groups = group_latents(tensor.symbols, tensor.grid, tensor.bands, tensor.step)
-    return sum(empirical_bits(np.concatenate(parts)) for parts in groups if parts)
+    ordered, ends = ordered_latents(tensor.symbols, tensor.grid, tensor.bands, tensor.step, Room())
+    return sum(empirical_bits(symbols) for symbols in np.split(ordered, ends[:-1]) if symbols.size)
 
 
 def residual_ideal(residual: np.ndarray, size: int) -> tuple[float, float]:

@@ -7,13 +7,11 @@ from hypothesis import strategies as st
 
 import aecodec
 from aecodec import weighted
-from aecodec.compiled import cells, planes, residual, streams, values
+from aecodec.compiled import planes, residual, streams, values
 from aecodec.compiled.kernels import kernels
-from aecodec.compiled.room import Room
 from aecodec.fast_lattice import predicted_residual, safe_lattice
 from aecodec.packing.digits import unpack_digits
 from aecodec.packing.plan import JOINT
-from aecodec.packing.scale import INDICES
 from aecodec.packing.stream import decode_stream, encode_stream, odd_stride, unzigzag
 from aecodec.packing.varint import Cursor
 
@@ -134,32 +132,6 @@ def test_streams_are_the_same_bytes(found):
     assert np.array_equal(decode_stream(Cursor(packed), found.size), found)
 
 
-@given(numbers(), st.sampled_from([16, 64, 256]))
-@settings(deadline=None)
-def test_cells_are_sorted_and_taken_again(found, size):
-    indices, ordered, ends = cells.sorted_cells(found, size, Room())
-    for mine, own in zip((indices, ordered, ends), in_numpy(cells, cells.sorted_cells, found, size, Room()), strict=True):
-        assert np.array_equal(mine, own)
-    assert np.array_equal(indices, cells.cell_indices(found, size))
-    # Two streams, of which the first holds the numbers of the indices below 20.
-    streams_of = ordered[: ends[19]].astype(np.uint32), ordered[ends[19] :]
-    places = np.zeros((INDICES, 4), np.int64)
-    places[:, cells.STREAM] = np.arange(INDICES) >= 20
-    places[:, cells.WIDTH] = np.where(places[:, cells.STREAM], found.itemsize, 4)
-    places[:, cells.END] = ends - ends[19] * places[:, cells.STREAM]
-    places[1:, cells.NEXT] = ends[:-1] - ends[19] * places[1:, cells.STREAM]
-    wanted = np.pad(unzigzag(found.astype(np.uint32)).astype(np.int32), (0, -found.size % size)).reshape(-1, size)
-    corrupt = np.array([-1, 48, -(2**31), 2**31 - 1], np.int32)
-    for function in (cells.taken_cells, lambda *arguments: in_numpy(cells, cells.taken_cells, *arguments)):
-        out, moved = np.empty((indices.size + 4, size), np.int32), places.copy()
-        assert function(streams_of, moved, np.append(indices.astype(np.int32), corrupt), out) is None
-        assert np.array_equal(out[:-4], wanted)
-        assert not out[-4:].any()
-        assert (moved[:, cells.NEXT] == places[:, cells.END]).all()
-        if indices.size:
-            assert function(streams_of, moved, indices[:1].astype(np.int32), out[:1]) == indices[0]
-
-
 @given(
     st.integers(0, 2**32),
     st.sampled_from([(1, 1, 1, 9000), (3, 2, 1, 1), (2, 3, 17, 40), (5, 1, 8, 8), (40, 2, 3, 3)]),
@@ -212,11 +184,6 @@ def test_anchors(count):
         assert np.array_equal(found, in_numpy(values, values.anchors, words, 0x9E3779B1, limit))
 
 
-def places_of(*place):
-    """One place for all scale indices: stream, its bytes a number, the next number and the end."""
-    return np.tile(np.array(place, np.int64), (INDICES, 1))
-
-
 @pytest.mark.parametrize(
     "call",
     [
@@ -231,19 +198,6 @@ def places_of(*place):
         lambda: kernels.put_low(bytes(3), 4, bytes(8), 1, bytearray(8), 1),
         lambda: kernels.put_low(bytes(4), 4, bytes(8), 1, bytearray(32), 4),
         lambda: kernels.put_low(bytes(4), 3, bytes(8), 1, bytearray(8), 1),
-        lambda: kernels.sort_cells(bytes(64), 2, 8, bytearray(4), bytearray(64), bytearray(384)),
-        lambda: kernels.sort_cells(bytes(66), 2, 16, bytearray(2), bytearray(66), bytearray(384)),
-        lambda: kernels.sort_cells(bytes(66), 2, 16, bytearray(3), bytearray(95), bytearray(384)),
-        lambda: kernels.sort_cells(bytes(66), 2, 16, bytearray(3), bytearray(96), bytearray(376)),
-        lambda: kernels.take_cells((bytes(32),), bytearray(384 * 4), bytes(4), 17, bytearray(64)),
-        lambda: kernels.take_cells((bytes(32),) * 49, places_of(1, 1, 0, 16), bytes(4), 16, bytearray(32)),
-        lambda: kernels.take_cells((bytes(32),), places_of(0, 2, 0, 17), bytes(4), 16, bytearray(32)),
-        lambda: kernels.take_cells((bytes(32),), places_of(0, 2, -1, 16), bytes(4), 16, bytearray(32)),
-        lambda: kernels.take_cells((bytes(32),), places_of(0, 2, 8, 4), bytes(4), 16, bytearray(32)),
-        lambda: kernels.take_cells((bytes(32),), places_of(0, 3, 0, 4), bytes(4), 16, bytearray(32)),
-        lambda: kernels.take_cells((bytes(32),), places_of(1, 2, 0, 4), bytes(4), 16, bytearray(32)),
-        lambda: kernels.take_cells((bytes(32),), places_of(0, 2, 0, 16), bytes(4), 16, bytearray(33)),
-        lambda: kernels.take_cells((bytes(32),), places_of(0, 2, 0, 16)[:-1].copy(), bytes(4), 16, bytearray(32)),
         lambda: kernels.residual_of(np.ones(8), np.ones(3), bytearray(16), (2, 2, 2), True, True),
         lambda: kernels.residual_of(np.ones(8), np.ones(1), bytearray(17), (2, 2, 2), True, True),
         lambda: kernels.weighted_residual(np.ones(8), np.ones(3), bytes(5), bytearray(16), (2, 1, 2, 2)),

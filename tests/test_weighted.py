@@ -12,7 +12,7 @@ from aecodec.api.reader import Reader
 from aecodec.codec import weight_choice
 from aecodec.codec.chunk import Mode
 from aecodec.compiled.room import Room
-from aecodec.fast_lattice import safe_lattice, zigzagged_weighted
+from aecodec.fast_lattice import restored_weighted, safe_lattice, zigzagged_weighted
 from aecodec.packing.stream import unzigzag
 from aecodec.weighted import WEIGHTED, fit_weights, residual_of_indices, weighted_restore
 
@@ -75,6 +75,31 @@ def test_compiled_residuals_are_those_of_numpy(shape, seed, bits, weights, dtype
     )
     if lattice.working == values.dtype:
         assert (unzigzag(found[0]).astype("i4") == exact.reshape(-1)).all()
+
+
+@given(SHAPES, st.integers(0, 2**32), st.sampled_from([3, 9, 31]))
+@settings(deadline=None)
+def test_compiled_weights_are_those_of_numpy(shape, seed, bits):
+    indices = np.random.default_rng(seed).integers(-(2**bits), 2**bits, shape).astype(np.int32)
+    found = fit_weights(indices)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(weighted, "kernels", None)
+        assert np.array_equal(found, fit_weights(indices))
+
+
+@given(SHAPES, st.integers(0, 2**32), st.sampled_from(["i1", "i2", "i4"]), st.sampled_from(["f4", "f8", "i2"]))
+@settings(deadline=None)
+def test_values_are_indices_times_steps(shape, seed, narrow, dtype):
+    random = np.random.default_rng(seed)
+    left = random.integers(-100, 100, shape).astype(narrow)
+    weights, steps = random.integers(-40, 40, 5).astype(np.int8), np.rint(random.uniform(1, 9, shape[1]))
+    if dtype != "i2":
+        steps *= 1 / 3
+    values = restored_weighted(left, steps, weights, np.dtype(dtype))
+    assert values.dtype == dtype
+    exact = weighted_restore(left, weights) * steps.reshape(1, -1, 1, 1)
+    info = np.iinfo(np.int16)
+    assert np.array_equal(values, np.clip(exact, info.min, info.max).astype(dtype) if dtype == "i2" else exact.astype(dtype))
 
 
 def test_weights_are_those_that_made_the_array():

@@ -12,6 +12,7 @@
 #include "encode_call.h"
 #include "estimate_calls.h"
 #include "join_call.h"
+#include "latent_calls.h"
 #include "stream_calls.h"
 #include "symbol_calls.h"
 #include "unpack_calls.h"
@@ -39,6 +40,8 @@ static PyMethodDef methods[] = {
     {"join_groups", join_groups, METH_VARARGS, NULL},
     {"draft_streams", draft_streams, METH_VARARGS, NULL},
     {"join_pieces", join_pieces, METH_VARARGS, NULL},
+    {"sort_latents", sort_latents, METH_VARARGS, NULL},
+    {"take_latents", take_latents, METH_VARARGS, NULL},
     {"sort_cells", sort_cells, METH_VARARGS, NULL},
     {"take_cells", take_cells, METH_VARARGS, NULL},
     {"count_beyond", count_beyond, METH_VARARGS, NULL},

@@ -45,6 +45,18 @@ static int find_numbers(Numbers *numbers, const Py_buffer *places, const Py_buff
     return 1;
 }
 
+static void keep_places(const Numbers *numbers, const Py_buffer *places) {
+    for (int k = 0; k < INDICES; k++) ((int64_t *)places->buf)[4 * k + 2] = numbers[k].next;
+}
+
+/* Those of the list's buffers that are got are counted, even if not all are. */
+static int get_streams(PyObject *list, Py_buffer *streams, int *count) {
+    if (PyTuple_Size(list) > INDICES) return fail("more streams than groups");
+    for (; *count < PyTuple_Size(list); ++*count)
+        if (PyObject_GetBuffer(PyTuple_GetItem(list, *count), &streams[*count], PyBUF_SIMPLE)) return 0;
+    return 1;
+}
+
 /* take_cells(streams, places, indices, size, out) -> -1, or an index of which there are too few numbers: cells of int32 `indices`, int16
  * or int32; `places`, see above, get their next numbers */
 static PyObject *take_cells(PyObject *self, PyObject *args) {
@@ -55,9 +67,7 @@ static PyObject *take_cells(PyObject *self, PyObject *args) {
     int count = 0;
     (void)self;
     if (!PyArg_ParseTuple(args, "O!w*y*Lw*", &PyTuple_Type, &list, &b[0], &b[1], &size, &b[2])) return NULL;
-    int sound = check_cells(size) && (PyTuple_Size(list) <= INDICES ? 1 : fail("more streams than groups"));
-    for (; sound && count < PyTuple_Size(list); count += sound)
-        sound = PyObject_GetBuffer(PyTuple_GetItem(list, count), &streams[count], PyBUF_SIMPLE) == 0;
+    int sound = check_cells(size) && get_streams(list, streams, &count);
     int64_t cells = b[1].len / 4;
     int narrow = b[2].len == cells * size * 2;
     if (sound && !narrow && b[2].len != cells * size * 4) sound = fail("cells of another number");
@@ -66,7 +76,7 @@ static PyObject *take_cells(PyObject *self, PyObject *args) {
         BEGIN_LONG(b[2].len);
         missing = narrow ? take_cells16(numbers, b[1].buf, cells, size, b[2].buf) : take_cells32(numbers, b[1].buf, cells, size, b[2].buf);
         END_LONG;
-        for (int k = 0; k < INDICES; k++) ((int64_t *)b[0].buf)[4 * k + 2] = numbers[k].next;
+        keep_places(numbers, &b[0]);
     }
     release(streams, count);
     release(b, 3);

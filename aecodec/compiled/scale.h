@@ -8,10 +8,11 @@ static const double SMALLEST_SCALE = 1.0 / 256;
 
 /* Of a positive scale: half-octaves from 2**-7 on. */
 static inline uint8_t scale_index(double scale) {
-    const int64_t mantissa_bits = 52, root_half = 0x6a09e667f3bcd; /* the mantissa of 0.7071067811865476 */
-    int64_t bits;
+    const uint64_t rest_of_root_half = ((uint64_t)1 << 52) - 0x6a09e667f3bcd; /* of the mantissa of 0.7071067811865476, to the next power */
+    uint64_t bits;
     memcpy(&bits, &scale, 8);
-    int64_t index = 2 * ((bits >> mantissa_bits) - 1022) + ((bits & (((int64_t)1 << mantissa_bits) - 1)) >= root_half) + 14;
+    uint32_t high = (uint32_t)(bits >> 32), next = (uint32_t)((bits + rest_of_root_half) >> 32); /* halves, so that loops are narrower */
+    int32_t index = (int32_t)(high >> 20) + (int32_t)(next >> 20) - 2030;
     return (uint8_t)(index < 0 ? 0 : index < INDICES - 1 ? index : INDICES - 1);
 }
 

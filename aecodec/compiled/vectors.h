@@ -38,6 +38,7 @@ static inline int32_t wrap_add(int32_t a, int32_t b) { return (int32_t)((uint32_
 static inline int32_t wrap_sub(int32_t a, int32_t b) { return (int32_t)((uint32_t)a - (uint32_t)b); }
 static inline int32_t wrap_abs(int32_t a) { return a < 0 ? wrap_sub(0, a) : a; }
 
+static inline int32_t unzigzagged(uint32_t x) { return (int32_t)(x >> 1 ^ (0u - (x & 1))); }
 static inline uint32_t zigzag(int32_t x) { return (uint32_t)x << 1 ^ (uint32_t)(x >> 31); }
 
 #endif

@@ -9,36 +9,30 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from aecodec.packing.groups import GroupedSymbols, encode_groups
-from aecodec.packing.scale import INDICES, magnitude, scale_index
+from aecodec.compiled.latents import Grid, serves, sorted_latents
+from aecodec.compiled.room import Room, room
+from aecodec.packing.groups import GroupedSymbols, encode_ordered
+from aecodec.packing.scale import INDICES, SMALLEST, magnitude, scale_index
+from aecodec.packing.stream import zigzag
 from aecodec.packing.varint import Cursor
 
 Bands = Sequence[tuple[int, float]]  # (end, spread): latents before `end` have this mean magnitude, in latent units
 
 _PRIOR = 0.5
-_SMALLEST = 2.0**-8
 _MEMORY = 1.0 - 2.0**-5
 
 
-class _Energy:
-    """Energy of each tile relative to the model's expectation, updated band by band."""
-
-    def __init__(self, grid: tuple[int, int, int, int]) -> None:
-        self._grid = grid
-        self._energy = np.full(int(np.prod(grid)), _PRIOR)
-        self._weight = _PRIOR
-
-    def indices(self, expected: float) -> np.ndarray:
-        """Scale index of each tile for a band whose symbols have mean magnitude `expected` by the model."""
-        return scale_index(np.maximum(self._energy * (expected / self._weight), _SMALLEST))
-
-    def update(self, sums: np.ndarray, width: int, expected: float) -> None:
-        """Learn from a coded band: `sums` is each tile's sum of magnitudes over `width` symbols (integers)."""
-        relative = sums.astype(np.float64) * (0.8 / max(expected, 0.3))
-        trust = min(1.0, expected)
-        keep = max(_power(_MEMORY, width), 0.3)
-        self._energy = self._energy * keep + (relative + _smooth(relative, self._grid)) * (0.5 * trust)
-        self._weight = self._weight * keep + width * trust
+def _walked(bands: Bands, step: float) -> np.ndarray:
+    """What each band does to the energies of tiles, float64 (bands, 5): its width; the factor of energies that gives scales; the
+    unit of sums of magnitudes; how much of energies is kept after it, and how far the sums are trusted."""
+    rows, start, weight = [], 0, _PRIOR
+    for end, spread in bands:
+        width, expected = end - start, max(spread / step, 2.0**-20)
+        trust, keep = min(1.0, expected), max(_power(_MEMORY, width), 0.3)
+        rows.append((float(width), expected / weight, 0.8 / max(expected, 0.3), keep, 0.5 * trust))
+        weight = weight * keep + width * trust
+        start = end
+    return np.array(rows)
 
 
 def _power(base: float, exponent: int) -> float:
@@ -49,7 +43,7 @@ def _power(base: float, exponent: int) -> float:
     return result
 
 
-def _smooth(values: np.ndarray, grid: tuple[int, int, int, int]) -> np.ndarray:
+def _smooth(values: np.ndarray, grid: Grid) -> np.ndarray:
     """(1 2 1)/4 along the step, row and column axes of the tile grid, edges repeated."""
     field = values.reshape(grid)
     for axis in (0, 2, 3):
@@ -61,66 +55,68 @@ def _smooth(values: np.ndarray, grid: tuple[int, int, int, int]) -> np.ndarray:
     return field.reshape(-1)
 
 
-def _walk_bands(
-    grid: tuple[int, int, int, int],
-    bands: Bands,
-    step: float,
-    visit: Callable[[slice, np.ndarray, list[tuple[int, int]]], np.ndarray],
-) -> None:
+def _walk_bands(grid: Grid, bands: np.ndarray, visit: Callable[[slice, np.ndarray, list[tuple[int, int]]], np.ndarray]) -> None:
     """Go through the bands in coding order.
 
     `visit(columns, order, runs)` codes one and returns its symbols: `order` lists the tiles by scale index, `runs` says how many
     there are of which: (index, count).
     """
-    energy = _Energy(grid)
+    energy = np.full(int(np.prod(grid)), _PRIOR)
     start = 0
-    for end, spread in bands:
-        expected = max(spread / step, 2.0**-20)
-        indices = energy.indices(expected)
+    for width, factor, unit, keep, trust in bands.tolist():
+        indices = scale_index(np.maximum(energy * factor, SMALLEST))
         counts = np.bincount(indices, minlength=INDICES)
         runs = [(int(i), int(counts[i])) for i in np.flatnonzero(counts)]
-        symbols = visit(slice(start, end), np.argsort(indices, kind="stable"), runs)
-        energy.update(magnitude(symbols).sum(axis=1, dtype=np.int64), end - start, expected)
-        start = end
+        columns = slice(start, start + int(width))
+        symbols = visit(columns, np.argsort(indices, kind="stable"), runs)
+        relative = magnitude(symbols).sum(axis=1, dtype=np.int64) * unit
+        energy = energy * keep + (relative + _smooth(relative, grid)) * trust
+        start = columns.stop
 
 
-def group_latents(symbols: np.ndarray, grid: tuple[int, int, int, int], bands: Bands, step: float) -> list[list[np.ndarray]]:
-    """Symbols (tiles, latents) int32, latents in band order -> for each scale index its symbols in coding order."""
+def ordered_latents(symbols: np.ndarray, grid: Grid, bands: Bands, step: float, room: Room) -> tuple[np.ndarray, np.ndarray]:
+    """Symbols (tiles, latents) int32, latents in band order -> zigzagged, 1-D, by rising scale index, in coding order within each,
+    perhaps in `room`; and where each index's end, int64 (INDICES,)."""
+    walked = _walked(bands, step)
+    if serves(symbols):
+        return sorted_latents(symbols, grid, walked, room)
     groups: list[list[np.ndarray]] = [[] for _ in range(INDICES)]
 
     def visit(columns: slice, order: np.ndarray, runs: list[tuple[int, int]]) -> np.ndarray:
-        band = symbols[:, columns]
-        ordered = band if len(runs) == 1 else band[order]
-        at = 0
+        ordered, at = symbols[:, columns][order], 0
         for index, count in runs:
             groups[index].append(ordered[at : at + count].reshape(-1))
             at += count
-        return band
+        return symbols[:, columns]
 
-    _walk_bands(grid, bands, step, visit)
-    return groups
+    _walk_bands(grid, walked, visit)
+    ends = np.cumsum([sum(part.size for part in parts) for parts in groups], dtype=np.int64)
+    return zigzag(np.concatenate([part for parts in groups for part in parts] or [np.zeros(0, np.int32)])), ends
 
 
-def encode_latents(symbols: np.ndarray, grid: tuple[int, int, int, int], bands: Bands, step: float, thorough: bool) -> bytes:
+def encode_latents(symbols: np.ndarray, grid: Grid, bands: Bands, step: float, thorough: bool) -> bytes:
     """Symbols (tiles, latents) int32 -> bytes. `step` is the quantizer's, in the unit of the bands' spreads."""
-    return encode_groups(group_latents(symbols, grid, bands, step), thorough)
+    with room() as mine:
+        return encode_ordered(*ordered_latents(symbols, grid, bands, step, mine), thorough)
 
 
-def decode_latents(cursor: Cursor, grid: tuple[int, int, int, int], bands: Bands, step: float) -> np.ndarray:
+def decode_latents(cursor: Cursor, grid: Grid, bands: Bands, step: float) -> np.ndarray:
     """The inverse of `encode_latents`."""
     tiles = int(np.prod(grid))
     symbols = np.zeros((tiles, bands[-1][0]), np.int32)
     grouped = GroupedSymbols(cursor, symbols.size)
+    walked = _walked(bands, step)
 
     def visit(columns: slice, order: np.ndarray, runs: list[tuple[int, int]]) -> np.ndarray:
         width = columns.stop - columns.start
         parts = [grouped.take(index, count * width) for index, count in runs]
-        if len(parts) == 1:
-            symbols[:, columns] = parts[0].reshape(tiles, width)
-        elif parts:
+        if parts:
             symbols[order, columns] = np.concatenate(parts).reshape(tiles, width)
         return symbols[:, columns]
 
-    _walk_bands(grid, bands, step, visit)
+    if serves(symbols):
+        grouped.latents(grid, walked, symbols)
+    else:
+        _walk_bands(grid, walked, visit)
     grouped.end()
     return symbols

@@ -11,6 +11,7 @@ from itertools import accumulate
 import numpy as np
 
 from aecodec.compiled.cells import END, NEXT, STREAM, WIDTH, taken_cells
+from aecodec.compiled.latents import Grid, taken_latents
 from aecodec.compiled.streams import unzigzag_into
 from aecodec.errors import FormatError
 from aecodec.packing.merging import merged_runs
@@ -106,17 +107,32 @@ class GroupedSymbols:
 
     def cells(self, indices: np.ndarray, size: int) -> np.ndarray:
         """The next `size` symbols of each of int32 `indices`, int16 or int32 (indices, size); zeros for an index that is none."""
-        places = np.empty((INDICES, 4), np.int64)
-        streams = np.repeat(np.arange(len(self._counts)), self._widths)
-        starts = (np.cumsum(self._counts, dtype=np.int64) - np.array(self._counts, np.int64))[streams]
-        places[:, STREAM], places[:, WIDTH] = streams, np.array([values.itemsize for values in self._streams])[streams]
-        places[:, NEXT], places[:, END] = self._used - starts, self._ends - starts
+        places, starts = self._places()
         out = np.empty((indices.size, size), self._dtype)
         missing = taken_cells(self._streams, places, np.ascontiguousarray(indices, np.int32), out)
         if missing is not None:
             raise self.too_few(missing, size * int(np.count_nonzero(indices == missing)))
         self._used = starts + places[:, NEXT]
         return out
+
+    def latents(self, grid: Grid, bands: np.ndarray, out: np.ndarray) -> None:
+        """Fill `out`, int32 (tiles, latents), by compiled functions; `bands` as in contexts.py."""
+        places, starts = self._places()
+        widest = max((values.dtype for values in self._streams), key=lambda dtype: dtype.itemsize)
+        places[:, WIDTH] = widest.itemsize
+        missing = taken_latents(tuple(values.astype(widest, copy=False) for values in self._streams), places, grid, bands, out)
+        if missing is not None:
+            raise self.too_few(missing)
+        self._used = starts + places[:, NEXT]
+
+    def _places(self) -> tuple[np.ndarray, np.ndarray]:
+        """Where in their streams the symbols left of each index are, as compiled functions take it, and where the streams start."""
+        streams = np.repeat(np.arange(len(self._counts)), self._widths)
+        starts = (np.cumsum(self._counts, dtype=np.int64) - np.array(self._counts, np.int64))[streams]
+        places = np.empty((INDICES, 4), np.int64)
+        places[:, STREAM], places[:, WIDTH] = streams, np.array([values.itemsize for values in self._streams])[streams]
+        places[:, NEXT], places[:, END] = self._used - starts, self._ends - starts
+        return places, starts
 
     def leave(self, left: np.ndarray) -> None:
         """Of each index so many are left: others were taken from `joined`."""
