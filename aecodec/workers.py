@@ -3,11 +3,23 @@
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from types import TracebackType
 from typing import TypeVar
 
+_AT_ONCE = 4
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+def started_pool(threads: int) -> ThreadPoolExecutor:
+    """A pool whose first threads run already: to start one takes several milliseconds where others are at work."""
+    pool, first = ThreadPoolExecutor(threads), min(threads, _AT_ONCE)
+    together = Barrier(first)
+    for _ in range(first):
+        pool.submit(together.wait)
+    return pool
 
 
 class Workers:

@@ -19,6 +19,7 @@ from aecodec.codec.chunk import ChunkCoder
 from aecodec.codec.model import Model
 from aecodec.container.writer import ContainerWriter
 from aecodec.errors import FidelityError, UsageError
+from aecodec.workers import started_pool
 
 _UNSEEN = 16  # a stream that goes on is taken to be this many times what has been seen
 
@@ -234,7 +235,7 @@ class StreamEncoder:
             self._container.chunk(self._length, length, self._coder.encode(canonical, origin, self._options.threads))
         else:
             if self._pool is None:
-                self._pool = ThreadPoolExecutor(self._options.threads)
+                self._pool = started_pool(self._options.threads)
             self._queue.append((self._length, length, self._pool.submit(self._coder.encode, canonical, origin)))
             while len(self._queue) > self._options.threads:
                 self._drain()

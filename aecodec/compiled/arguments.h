@@ -7,7 +7,7 @@
 
 /* Around work on so many bytes: other threads go on meanwhile if it is long. After a short one, to wait for them would take longer than
  * it took. */
-enum { SHORT_WORK = 1 << 15 };
+enum { SHORT_WORK = 1 << 17 };
 #define BEGIN_LONG(BYTES)  \
     {                      \
         PyThreadState *saved = (BYTES) > SHORT_WORK ? PyEval_SaveThread() : NULL
