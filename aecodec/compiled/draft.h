@@ -122,27 +122,53 @@ static inline uint32_t number_at(const Stream *s, int64_t i) {
 /* Room for so many numbers of `width` bytes. */
 static void *scratch_for(Draft *d, int64_t count, int width) { return extend(d, &d->scratch, (count * width + 7) & ~(int64_t)7); }
 
-/* How many zeros stand before each other number, and those less 1. */
-static void find_gaps(const Stream *s, uint32_t *gaps, uint32_t *others) {
-    int64_t count = 0, next = 0;
-    for (int64_t i = 0; i < s->count; i++) {
-        uint32_t number = number_at(s, i);
-        if (!number) continue;
-        gaps[count] = (uint32_t)(i - next), others[count++] = number - 1;
-        next = i + 1;
-    }
+/* Whether 32 bytes are zeros. */
+static inline int is_zero(const void *bytes) {
+    uint64_t words[4];
+    memcpy(words, bytes, 32);
+    return !(words[0] | words[1] | words[2] | words[3]);
 }
+
+/* How many zeros stand before each other number, and those less 1; `gaps` has room for one more. */
+#define FIND_GAPS(BITS)                                                                                                        \
+    LOOP int64_t count_filled##BITS(const uint##BITS##_t *restrict values, int64_t n) {                                        \
+        int64_t count = 0;                                                                                                     \
+        for (int64_t i = 0; i < n; i++) count += values[i] > 0;                                                                \
+        return count;                                                                                                          \
+    }                                                                                                                          \
+    static void find_gaps##BITS(const uint##BITS##_t *restrict values, int64_t n, int sparse, uint32_t *restrict gaps,         \
+                                uint##BITS##_t *restrict others) {                                                             \
+        const int64_t together = sparse ? 256 / BITS : n; /* where most are zeros, those of 32 bytes are passed over at once */ \
+        int64_t count = 0, last = 0;                                                                                           \
+        for (int64_t at = 0; at < n; at += together) {                                                                         \
+            int64_t end = n - at < together ? n : at + together;                                                               \
+            if (sparse && end - at == together && is_zero(values + at)) continue;                                              \
+            for (int64_t i = at; i < end; i++) { /* without branches: places first */                                          \
+                gaps[count] = (uint32_t)i;                                                                                     \
+                count += values[i] > 0;                                                                                        \
+            }                                                                                                                  \
+        }                                                                                                                      \
+        for (int64_t j = 0; j < count; j++) {                                                                                  \
+            int64_t place = gaps[j];                                                                                           \
+            gaps[j] = (uint32_t)(place - last), others[j] = (uint##BITS##_t)(values[place] - 1);                               \
+            last = place + 1;                                                                                                  \
+        }                                                                                                                      \
+    }
+
+FIND_GAPS(8)
+FIND_GAPS(16)
+FIND_GAPS(32)
 
 static void draft(Draft *d, const Stream *s, int depth);
 
 static void draft_gaps(Draft *d, const Stream *s, int depth) {
-    int64_t count = 0;
-    for (int64_t i = 0; i < s->count; i++) count += number_at(s, i) > 0;
-    uint32_t *gaps = scratch_for(d, count, 4), *others = scratch_for(d, count, 4);
+    int64_t count = BY_WIDTH(s->width, count_filled, s->values, s->count);
+    uint32_t *gaps = scratch_for(d, count + 1, 4);
+    void *others = scratch_for(d, count, s->width);
     if (!gaps || !others) return;
-    find_gaps(s, gaps, others);
+    BY_WIDTH(s->width, find_gaps, s->values, s->count, count < s->count / 32, gaps, others);
     put_varint(d, (uint64_t)count);
-    Stream parts[2] = {stream_of(gaps, count, 4), stream_of(others, count, 4)};
+    Stream parts[2] = {stream_of(gaps, count, 4), stream_of(others, count, s->width)};
     draft(d, &parts[0], depth + 1);
     draft(d, &parts[1], depth + 1);
 }
