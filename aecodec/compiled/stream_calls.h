@@ -3,7 +3,7 @@
 #define AECODEC_STREAM_CALLS_H
 
 #include "arguments.h"
-#include "digits.h"
+#include "draft.h"
 #include "residual.h"
 
 /* residual_of(values, inverses, out, (planes, rows, columns), along rows, along columns); see residual.h */
@@ -77,16 +77,8 @@ static PyObject *pack_joint(PyObject *self, PyObject *args) {
         sound = fail("digits of other sizes");
     if (sound) {
         BEGIN_LONG(b[0].len);
-        if (width == 1) {
-            pack8(b[0].buf, count, (uint8_t)(base - 1), 0, per_byte, b[1].buf, size);
-            escaped = take_from8(b[0].buf, (uint8_t)(base - 1), b[2].buf, count);
-        } else if (width == 2) {
-            pack16(b[0].buf, count, (uint16_t)(base - 1), 0, per_byte, b[1].buf, size);
-            escaped = take_from16(b[0].buf, (uint16_t)(base - 1), b[2].buf, count);
-        } else {
-            pack32(b[0].buf, count, (uint32_t)(base - 1), 0, per_byte, b[1].buf, size);
-            escaped = take_from32(b[0].buf, (uint32_t)(base - 1), b[2].buf, count);
-        }
+        Stream numbers = {.values = b[0].buf, .count = count, .width = width};
+        escaped = put_digits(&numbers, base, per_byte, b[1].buf, b[2].buf);
         most = BY_WIDTH(width, find_most, b[2].buf, escaped);
         total = BY_WIDTH(width, add_up, b[2].buf, escaped);
         END_LONG;
@@ -110,16 +102,8 @@ static PyObject *pack_low(PyObject *self, PyObject *args) {
         sound = fail("low bits of another size");
     if (sound) {
         BEGIN_LONG(b[0].len);
-        if (width == 1) {
-            pack8(b[0].buf, count, (uint8_t)((1 << bits) - 1), bits, 8 / bits, b[1].buf, size);
-            shift8(b[0].buf, bits, b[2].buf, count);
-        } else if (width == 2) {
-            pack16(b[0].buf, count, (uint16_t)((1 << bits) - 1), bits, 8 / bits, b[1].buf, size);
-            shift16(b[0].buf, bits, b[2].buf, count);
-        } else {
-            pack32(b[0].buf, count, (uint32_t)((1 << bits) - 1), bits, 8 / bits, b[1].buf, size);
-            shift32(b[0].buf, bits, b[2].buf, count);
-        }
+        Stream numbers = {.values = b[0].buf, .count = count, .width = width};
+        put_low_bits(&numbers, bits, b[1].buf, b[2].buf);
         most = BY_WIDTH(width, find_most, b[2].buf, count);
         total = BY_WIDTH(width, add_up, b[2].buf, count);
         END_LONG;
