@@ -14,7 +14,8 @@ pytest.importorskip("h5netcdf")
 pytest.importorskip("zarr", "3")
 
 from aecodec.cli.dataset import compress_dataset, is_dataset, parse_bounds  # noqa: E402  # needs xarray
-from aecodec.integrations.netcdf import open_dataset  # noqa: E402
+from aecodec.cli.decompress import decompress_files  # noqa: E402
+from aecodec.integrations.netcdf import open_dataset, write_netcdf  # noqa: E402
 from aecodec.integrations.variables import Bounds, axes_of, why_exact  # noqa: E402
 from aecodec.integrations.xarray import to_zarr  # noqa: E402
 
@@ -58,6 +59,49 @@ def file(request, dataset, tmp_path):
 def compress(source, target, max_error=None, model=False, **more):
     others = {"max_range_error": None, "max_point_error": None, "psnr": None, "quality": None} | more
     compress_dataset([str(source)], str(target), max_error, others, model, 5, False, False)
+
+
+def test_a_store_becomes_netcdf_again(file, tmp_path, capsys):
+    compress(file, tmp_path / "out.zarr", "t2m=0.05,packed=0.02", max_range_error=1e-2)
+    decompress_files([str(tmp_path / "out.zarr")], str(tmp_path / "back.nc"), None, "auto", None, False, False)
+    assert "variables" in capsys.readouterr().err
+    with open_dataset(tmp_path / "out.zarr") as stored, open_dataset(tmp_path / "back.nc") as back, open_dataset(file) as before:
+        assert set(back.variables) == set(stored.variables) == set(before.variables)
+        assert back.attrs == before.attrs
+        for name, variable in back.variables.items():
+            assert variable.dims == before[name].dims
+            np.testing.assert_array_equal(variable.values, stored[name].values)
+            assert variable.dtype == stored[name].dtype
+            assert set(variable.attrs) == set(stored[name].attrs)
+            for key, value in variable.attrs.items():
+                np.testing.assert_array_equal(value, stored[name].attrs[key])
+        assert back.mask.attrs["flag_values"].dtype == "i1"
+        for name in ("mask", "count", "crs", "bounds_of_time", "time", "lat", "lon2"):
+            np.testing.assert_array_equal(back[name].values, before[name].values)
+            assert back[name].dtype == before[name].dtype
+    with xr.open_dataset(tmp_path / "back.nc") as back, xr.open_dataset(file) as before:
+        assert float(np.abs(back.t2m - before.t2m).max()) <= 0.05
+        np.testing.assert_array_equal(back.time.values, before.time.values)
+    with pytest.raises(OutputExistsError, match=r"back\.nc exists"):
+        decompress_files([str(tmp_path / "out.zarr")], str(tmp_path / "back.nc"), None, "auto", None, False, True)
+    assert not list(tmp_path.glob(".*partial"))
+
+
+def test_large_variables_are_written_chunk_by_chunk(dataset, tmp_path, monkeypatch):
+    pytest.importorskip("dask")
+    to_zarr(dataset[["uv"]], tmp_path / "out.zarr", max_error=0.5, model=False)
+    monkeypatch.setattr("aecodec.integrations.netcdf._BY_DASK", 1)
+    with open_dataset(tmp_path / "out.zarr") as stored:
+        write_netcdf(stored, tmp_path / "back.nc")
+    with xr.open_dataset(tmp_path / "back.nc") as back:
+        assert float(np.abs(back.uv - dataset.uv).max()) <= 0.5
+
+
+def test_a_directory_that_is_no_store_does_not_become_netcdf(tmp_path):
+    (tmp_path / "empty.zarr").mkdir()
+    with pytest.raises(UsageError, match="is a directory, but no zarr group"):
+        decompress_files([str(tmp_path / "empty.zarr")], str(tmp_path / "back.nc"), None, "auto", None, False, True)
+    assert [path.name for path in tmp_path.iterdir()] == ["empty.zarr"]
 
 
 def test_bounds_hold_and_all_else_is_kept_to_the_bit(file, tmp_path, capsys):

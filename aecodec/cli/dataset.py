@@ -1,4 +1,4 @@
-"""`aecodec compress in.nc -o out.zarr`: datasets, each variable within its own bound."""
+"""`aecodec compress in.nc -o out.zarr`, each variable within its own bound, and `aecodec decompress out.zarr -o back.nc`."""
 
 import os
 import shutil
@@ -7,11 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from aecodec.cli.outputs import refuse_existing
 from aecodec.cli.progress import progress, say, size_text
 from aecodec.cli.tables import print_table
+from aecodec.container.durable import replace_durably
 from aecodec.errors import OutputExistsError, UsageError
 
 SUFFIX = ".zarr"
+NETCDF = (".nc", ".nc4", ".netcdf")
 _COLUMNS = ("variable", "shape", "axes", "kept within", "coded by", "size", "ratio")
 
 
@@ -57,6 +60,29 @@ def compress_dataset(
     unfit = sum(row.unfit for row in rows)
     note = f", {unfit} chunks that the model could not take" if unfit else ""
     say(f"{inputs[0]} : {size_text(total)} -> {size_text(stored)}, {total / max(1, stored):.2f}:1, {output}{note}", quiet)
+
+
+def is_stored_dataset(inputs: list[str], output: str | None) -> bool:
+    """True if a zarr store is to become a NetCDF file."""
+    return output is not None and output.lower().endswith(NETCDF) and len(inputs) == 1 and is_dataset(inputs[0])
+
+
+def decompress_dataset(store: str, output: str, force: bool, quiet: bool) -> None:
+    """Write a zarr store, the whole of which is one dataset, as NetCDF-4."""
+    from aecodec.integrations.netcdf import open_dataset, write_netcdf
+
+    refuse_existing(output, force)
+    target = Path(output)
+    with open_dataset(store) as dataset:
+        partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+        try:
+            with progress(store, None, quiet):
+                write_netcdf(dataset, partial)
+            replace_durably(partial, target)
+        finally:
+            partial.unlink(missing_ok=True)
+        variables = f"{len(dataset.variables)} variables"
+    say(f"{store} : {variables}, {size_text(target.stat().st_size)}, {output}", quiet)
 
 
 def parse_bounds(text: str | None) -> float | dict[str, float] | None:

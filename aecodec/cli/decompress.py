@@ -4,6 +4,7 @@ from aecodec.api.functions import load_model
 from aecodec.api.reader import Reader
 from aecodec.api.trust import DEFAULT_TRUST, Trust
 from aecodec.cli.batch import Job, plan, run
+from aecodec.cli.dataset import decompress_dataset, is_stored_dataset
 from aecodec.cli.outputs import SUFFIX, refuse_existing, restored_name, seekable, write_array
 from aecodec.cli.progress import progress, say, size_text
 from aecodec.errors import TruncatedError
@@ -19,7 +20,12 @@ def decompress_files(
     quiet: bool,
     trust: Trust = DEFAULT_TRUST,
 ) -> None:
-    """Decompress each input, and each .aecz file of those that are folders, to `output`, or to its own name without .aecz."""
+    """Decompress each input, and each .aecz file of those that are folders, to `output`, or to its own name without .aecz; a zarr
+    store to a NetCDF file."""
+    if is_stored_dataset(inputs, output):
+        assert output is not None
+        decompress_dataset(inputs[0], output, force, quiet)
+        return
     jobs = plan(inputs, output, lambda name: name.endswith(SUFFIX), restored_name)
     for job in jobs:
         refuse_existing(job.target, force)

@@ -1,14 +1,20 @@
-"""NetCDF, GRIB and zarr files opened as they are stored: nothing decoded, unpacked, masked or kept in memory."""
+"""NetCDF, GRIB and zarr files opened as they are stored, nothing decoded, masked or kept in memory; and NetCDF written."""
 
+import importlib.util
 import os
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from aecodec.errors import FormatError, UsageError, require_extra
 
 _GRIB = (".grib", ".grib2", ".grb", ".grb2")
 _HDF5, _CLASSIC, _GRIB_MAGIC = b"\x89HDF", b"CDF", b"GRIB"
 _MODULES = {"h5netcdf": "xarray", "scipy": "xarray", "cfgrib": "grib", "zarr": "zarr"}
+_OPTIONS: dict[str, dict[str, Any]] = {"cfgrib": {"backend_kwargs": {"indexpath": ""}}, "zarr": {"consolidated": False}}
+_BY_DASK = 1 << 26  # bytes
+_LIKE_VALUES = ("flag_values", "flag_masks", "valid_min", "valid_max", "valid_range", "actual_range", "missing_value")  # in CF
 
 
 def open_dataset(path: str | os.PathLike[str]) -> Any:
@@ -24,13 +30,40 @@ def open_dataset(path: str | os.PathLike[str]) -> Any:
     except ImportError:
         raise require_extra("xarray", "xarray", f"reading {os.fspath(path)}") from None
     engine = _engine(Path(path))
+    if engine == "zarr" and _installed("zarr"):
+        import aecodec.integrations.zarr  # noqa: F401  # its codec, also where the package is run without being installed
     if not _installed(engine):
         raise require_extra(engine, _MODULES[engine], f"reading {os.fspath(path)}")
-    options: dict[str, Any] = {"backend_kwargs": {"indexpath": ""}} if engine == "cfgrib" else {}
+    options = _OPTIONS.get(engine, {})
     try:
         return xarray.open_dataset(path, engine=engine, decode_cf=False, cache=False, **options)
     except Exception as error:  # noqa: BLE001  # each engine has errors of its own
         raise FormatError(f"{os.fspath(path)} cannot be read by {engine}: {type(error).__name__}: {str(error)[:200]}") from None
+
+
+def write_netcdf(dataset: Any, path: str | os.PathLike[str]) -> None:
+    """Write a dataset from `open_dataset` as NetCDF-4, variables and attributes as they are stored.
+
+    Variables beyond 64 MB are written chunk by chunk if dask is installed, and otherwise loaded one after the other.
+    """
+    if not _installed("h5netcdf"):
+        raise require_extra("h5netcdf", _MODULES["h5netcdf"], f"writing {os.fspath(path)}")
+    changed = {name: _as_stored(variable, name in dataset.indexes) for name, variable in dataset.variables.items()}
+    unlimited = set(dataset.encoding.get("unlimited_dims", ())) & set(dataset.sizes)
+    coords = {name: changed.pop(name) for name in list(changed) if name in dataset.coords}
+    dataset.assign(changed).assign_coords(coords).to_netcdf(path, engine="h5netcdf", unlimited_dims=unlimited)
+
+
+def _as_stored(variable: Any, is_index: bool) -> Any:
+    """A variable for NetCDF: by the chunks of its store if it is large, with the attributes that CF has of its type so again."""
+    sizes = variable.encoding.get("preferred_chunks")
+    by_chunks = sizes and variable.nbytes > _BY_DASK and not is_index and importlib.util.find_spec("dask") is not None
+    kept = variable.chunk(sizes) if by_chunks else variable.copy(deep=False)
+    # JSON knows numbers, but not their type.
+    kept.attrs = {name: np.array(v, kept.dtype) if name in _LIKE_VALUES else v for name, v in variable.attrs.items()}
+    # What the store was told does not concern this file; and xarray gives floats a fill value that have none.
+    kept.encoding = {} if "_FillValue" in kept.attrs or kept.dtype.kind not in "fc" else {"_FillValue": None}
+    return kept
 
 
 def _engine(path: Path) -> str:
@@ -57,6 +90,8 @@ def _installed(engine: str) -> bool:
             import cfgrib  # noqa: F401
         elif engine == "h5netcdf":
             import h5netcdf  # noqa: F401
+        elif engine == "zarr":
+            import zarr  # noqa: F401
         else:
             import scipy  # noqa: F401
     except (ImportError, RuntimeError):  # cfgrib without the library beneath it

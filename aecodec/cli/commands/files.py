@@ -52,7 +52,7 @@ def compress(
 
 @reported
 def decompress(
-    inputs: Annotated[list[str], typer.Argument(help=".aecz files, folders of them, URLs; - is standard input")],
+    inputs: Annotated[list[str], typer.Argument(help=".aecz files, folders of them, URLs, a zarr store; - is standard input")],
     output: options.Output = None,
     model: options.ModelName = None,
     provider: options.Provider = "auto",
@@ -62,7 +62,7 @@ def decompress(
     no_embedded_model: options.NoEmbeddedModel = False,
     max_memory: options.MaxMemory = None,
 ) -> None:
-    """Decompress .aecz files: .npy, an image, video or sound if the output is named so, raw binary otherwise."""
+    """Decompress .aecz files: .npy, an image, video or sound if the output is named so, else raw; a zarr store to NetCDF."""
     from aecodec.cli.decompress import decompress_files
     from aecodec.cli.inputs import parse_trust
 
