@@ -13,8 +13,8 @@ from aecodec.packing.stream import encode_stream
 
 
 def best_layouts(magnitude: int, signed: bool) -> Iterator[tuple[int, int]]:
-    """Thrifty and hasty op of each step for about 4**magnitude values."""
-    count = 4**magnitude
+    """Thrifty and hasty op of each step for about 8**magnitude values."""
+    count = 8**magnitude
     for step in range(FIRST_STEP, LAST_STEP + 1):
         p, layouts = layouts_of_geometric(step, signed)
         places = np.sort(np.random.default_rng(step + 1000).random(count))

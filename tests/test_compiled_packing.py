@@ -133,7 +133,7 @@ def places_of(*place):
 
 def drafted(ends=(4,), roots=None, below=None, stops=None):
     """Draft a stream of four numbers by plans of two means."""
-    ops, room = np.ones(24, np.uint8), bytearray(4096)
+    ops, room = np.ones(16, np.uint8), bytearray(4096)
     ends = np.array(ends, np.int64)
     around = room, bytearray(room), bytearray(room), bytearray(room), bytearray(8 * ends.size) if stops is None else stops
     means = np.array([0.5, 1.0, 9.0])
@@ -176,9 +176,9 @@ def test_calls_that_fit_are_taken():
         lambda: kernels.join_groups(bytes(64), 2, np.zeros(48, np.int64), bytearray(376)),
         lambda: drafted(ends=np.array([5])),
         lambda: drafted(ends=np.array([3, 2, 4])),
-        lambda: drafted(roots=np.full(24, 21, np.uint8)),
-        lambda: drafted(roots=np.full(24, 3, np.uint8)),
-        lambda: drafted(below=np.zeros(24, np.uint8)),
+        lambda: drafted(roots=np.full(16, 21, np.uint8)),
+        lambda: drafted(roots=np.full(16, 3, np.uint8)),
+        lambda: drafted(below=np.zeros(16, np.uint8)),
         lambda: drafted(below=np.ones(8, np.uint8)),
         lambda: drafted(stops=bytearray(16)),
         lambda: kernels.weighted_moments(np.ones(8, "i4"), bytearray(240), (2, 1, 2, 3)),

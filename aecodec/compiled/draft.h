@@ -5,7 +5,7 @@
 #include "digits.h"
 
 enum { CONSTANT, BYTES, GAPS, FIRST_LOW = 4, LAST_LOW = 7, JOINT_FIRST = 8, JOINTS = 13 }; /* ops, FORMAT.md, 2.1 */
-enum { DEEPEST = 12, MAGNITUDES = 12, FEWEST_PLANNED = 64 };
+enum { DEEPEST = 12, MAGNITUDES = 8, FEWEST_PLANNED = 64 };
 static const uint8_t JOINT[JOINTS][2] = {{2, 8}, {3, 5}, {3, 4}, {4, 4}, {4, 3}, {5, 3}, {6, 3}, {8, 2}, {12, 2}, {16, 2}, {24, 1}, {48, 1}, {96, 1}};
 
 /* For numbers of each magnitude and each of so many means, from which on one holds, an op. */
@@ -77,7 +77,7 @@ static int plan(const Plans *p, const Stream *s, int depth) {
     int64_t step = 0, bits = 0;
     while (step + 1 < p->steps - 1 && mean >= p->means[step + 1]) step++;
     for (int64_t n = s->count; n; n >>= 1) bits++;
-    int op = p->ops[(bits / 2 < MAGNITUDES ? bits / 2 : MAGNITUDES - 1) * (p->steps - 1) + step];
+    int op = p->ops[(bits / 3 < MAGNITUDES ? bits / 3 : MAGNITUDES - 1) * (p->steps - 1) + step];
     return op == BYTES && s->most >= 256 ? (mean < 60 ? FIRST_LOW : 6) : op;
 }
 
