@@ -22,7 +22,7 @@ from environment import PACKAGES, environment
 from fields import FieldSet, load_sets
 from fitting import absolute_bound, fit
 from peers import rounded, worst_error
-from timing import Times, speed_ratio
+from timing import Times, speed_ratio, touch
 
 from aecodec.compiled.kernels import kernels
 
@@ -58,8 +58,9 @@ class Row:
 class Measured:
     """A codec with its encoded bytes, and the times of its calls and of the calls of its pair."""
 
-    def __init__(self, codec: speed_codecs.Codec) -> None:
-        self.codec = codec
+    def __init__(self, codec: speed_codecs.Codec, room: int) -> None:
+        """`room`: bytes of memory that are touched before each call, those of the array and as many again."""
+        self.codec, self.room = codec, room
         first = Times()
         first.call(self.encode)
         self.slow = first.wall[0] > SLOW_SECONDS
@@ -79,8 +80,9 @@ class Measured:
 
     def turn(self) -> None:
         """One call each way."""
-        self.there.call(self.encode)
-        self.back.call(self.decode)
+        for times, call in ((self.there, self.encode), (self.back, self.decode)):
+            touch(self.room)
+            times.call(call)
 
     def turn_beside(self, other: "Measured", first: bool) -> None:
         """One call each way of both, this one first or second."""
@@ -91,17 +93,18 @@ class Measured:
         for own, mine, pair, theirs in ways:
             calls = [(own, mine), (pair, theirs)]
             for times, call in calls if first else calls[::-1]:
+                touch(self.room)
                 times.call(call)
 
 
 def throughput(field: FieldSet, x: np.ndarray, fraction: float, bound: float, options: argparse.Namespace) -> list[Row]:
     """Rows of all codecs at one bound; those of lossless ones with the first bound only."""
-    model = fit(field, bound)
-    ours = [Measured(codec) for codec in speed_codecs.ours(x, model, field.axes, bound, options.levels, options.threads)]
-    ours += [Measured(codec) for codec in speed_codecs.without_model(x, field.axes, bound, options.levels[0])]
-    others = [Measured(codec) for codec in speed_codecs.peers(x, bound)]
+    model, room = fit(field, bound), 2 * x.nbytes
+    ours = [Measured(codec, room) for codec in speed_codecs.ours(x, model, field.axes, bound, options.levels, options.threads)]
+    ours += [Measured(codec, room) for codec in speed_codecs.without_model(x, field.axes, bound, options.levels[0])]
+    others = [Measured(codec, room) for codec in speed_codecs.peers(x, bound)]
     if fraction == options.bounds[0]:
-        others += [Measured(codec) for codec in speed_codecs.lossless(x)]
+        others += [Measured(codec, room) for codec in speed_codecs.lossless(x)]
     pair = others[0]
     for number in range(options.runs):
         for measured in ours:
@@ -205,6 +208,7 @@ def main() -> None:
         f"aecodec's compiled phases: {'there' if kernels is not None else 'not built, numpy and ONNX Runtime instead'}",
         f"environment: {', '.join(f'{name}=1' for name in one_thread.VARIABLES)}",
         f"medians of {options.runs} rounds, codecs in turn in one process; ratios to SZ3: medians of pairs run side by side",
+        "before each call twice the memory of the array is touched and given back: see touch in timing.py",
         f"rows of aecodec that take over {SLOW_SECONDS:g} s a call: {SLOW_RUNS} rounds at most",
         *(f"{codec} settings: {setting}" for codec, setting in speed_codecs.SETTINGS.items()),
     ]
