@@ -90,6 +90,7 @@ def _installed(engine: str) -> bool:
             import cfgrib  # noqa: F401
         elif engine == "h5netcdf":
             import h5netcdf  # noqa: F401
+            import h5py  # noqa: F401  # which h5netcdf does not bring
         elif engine == "zarr":
             import zarr  # noqa: F401
         else:
