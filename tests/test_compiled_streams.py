@@ -175,15 +175,6 @@ def test_convolutions(shape):
     assert np.allclose(planes.convolved(x, weights), in_numpy(planes, planes.convolved, x, weights), atol=1e-4)
 
 
-@pytest.mark.parametrize("count", [0, 1, 63, 64, 65, 5000])
-def test_anchors(count):
-    words = np.random.default_rng(count).integers(0, 2**32, count, dtype=np.uint32)
-    words[::17] = 0  # an anchor each, far more than are expected
-    for limit in (1, 1 << 20, 1 << 28):
-        found = values.anchors(words, 0x9E3779B1, limit)
-        assert np.array_equal(found, in_numpy(values, values.anchors, words, 0x9E3779B1, limit))
-
-
 @pytest.mark.parametrize(
     "call",
     [

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_compiled_streams import in_numpy
 
 import aecodec
 from aecodec.compiled import path
@@ -118,3 +119,12 @@ def test_symbols_spread_are_those_that_were_sorted():
     assert np.array_equal(out, np.where(index > 0, symbols, 0))
     assert np.array_equal(used[1:], ends[1:])
     assert not path.spread_by_index(back, np.full(9, 3, np.uint8), used, ends, out[:9])
+
+
+@pytest.mark.parametrize("count", [0, 1, 63, 64, 65, 5000])
+def test_anchors(count):
+    words = np.random.default_rng(count).integers(0, 2**32, count, dtype=np.uint32)
+    words[::17] = 0  # an anchor each, far more than are expected
+    for limit in (1, 1 << 20, 1 << 28):
+        found = compiled.anchors(words, 0x9E3779B1, limit)
+        assert np.array_equal(found, in_numpy(compiled, compiled.anchors, words, 0x9E3779B1, limit))

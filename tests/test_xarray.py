@@ -90,7 +90,7 @@ def test_a_store_becomes_netcdf_again(file, tmp_path, capsys):
 def test_large_variables_are_written_chunk_by_chunk(dataset, tmp_path, monkeypatch):
     pytest.importorskip("dask")
     to_zarr(dataset[["uv"]], tmp_path / "out.zarr", max_error=0.5, model=False)
-    monkeypatch.setattr("aecodec.integrations.netcdf._BY_DASK", 1)
+    monkeypatch.setattr("aecodec.integrations.large_variables.LARGE", 1)
     with open_dataset(tmp_path / "out.zarr") as stored:
         write_netcdf(stored, tmp_path / "back.nc")
     with xr.open_dataset(tmp_path / "back.nc") as back:

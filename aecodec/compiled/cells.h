@@ -60,7 +60,7 @@ typedef struct {
         for (int64_t at = 0; at < size; at += 16) /* all sizes are multiples of it */                                          \
             for (int i = 0; i < 16; i++) {                                                                                     \
                 uint32_t x = from->width == 1 ? bytes[at + i] : from->width == 2 ? shorts[at + i] : words[at + i];             \
-                out[at + i] = (int##TO##_t)(x >> 1 ^ (0u - (x & 1)));                                                          \
+                out[at + i] = (int##TO##_t)unzigzagged(x);                                                                     \
             }                                                                                                                  \
     }                                                                                                                          \
     FOR_EACH_CPU static int64_t take_cells##TO(Numbers *numbers, const int32_t *indices, int64_t cells, int64_t size,          \

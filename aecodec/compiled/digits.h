@@ -136,7 +136,7 @@ ADD_LOW(32, 32)
 #define UNZIGZAG(NAME, FROM, TO)                                                                          \
     LOOP void NAME(const FROM *restrict values, TO *restrict out, int64_t n) {                            \
         for (int64_t i = 0; i < n; i++)                                                                   \
-            out[i] = (TO)((uint32_t)values[i] >> 1 ^ (0u - ((uint32_t)values[i] & 1)));                   \
+            out[i] = (TO)unzigzagged(values[i]);                                                          \
     }
 
 UNZIGZAG(unzigzag8, uint8_t, int32_t)

@@ -1,6 +1,5 @@
 """NetCDF, GRIB and zarr files opened as they are stored, nothing decoded, masked or kept in memory; and NetCDF written."""
 
-import importlib.util
 import os
 from pathlib import Path
 from typing import Any
@@ -8,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from aecodec.errors import FormatError, UsageError, require_extra
+from aecodec.integrations.large_variables import chunked, replaced
 
 _GRIB = (".grib", ".grib2", ".grb", ".grb2")
 _HDF5, _CLASSIC, _GRIB_MAGIC = b"\x89HDF", b"CDF", b"GRIB"
 _MODULES = {"h5netcdf": "xarray", "scipy": "xarray", "cfgrib": "grib", "zarr": "zarr"}
 _OPTIONS: dict[str, dict[str, Any]] = {"cfgrib": {"backend_kwargs": {"indexpath": ""}}, "zarr": {"consolidated": False}}
-_BY_DASK = 1 << 26  # bytes
 _LIKE_VALUES = ("flag_values", "flag_masks", "valid_min", "valid_max", "valid_range", "actual_range", "missing_value")  # in CF
 
 
@@ -48,17 +47,16 @@ def write_netcdf(dataset: Any, path: str | os.PathLike[str]) -> None:
     """
     if not _installed("h5netcdf"):
         raise require_extra("h5netcdf", _MODULES["h5netcdf"], f"writing {os.fspath(path)}")
-    changed = {name: _as_stored(variable, name in dataset.indexes) for name, variable in dataset.variables.items()}
+    changed = {}
+    for name, variable in dataset.variables.items():
+        changed[name] = _as_stored(chunked(dataset, name, variable.encoding.get("preferred_chunks")))
     unlimited = set(dataset.encoding.get("unlimited_dims", ())) & set(dataset.sizes)
-    coords = {name: changed.pop(name) for name in list(changed) if name in dataset.coords}
-    dataset.assign(changed).assign_coords(coords).to_netcdf(path, engine="h5netcdf", unlimited_dims=unlimited)
+    replaced(dataset, changed).to_netcdf(path, engine="h5netcdf", unlimited_dims=unlimited)
 
 
-def _as_stored(variable: Any, is_index: bool) -> Any:
-    """A variable for NetCDF: by the chunks of its store if it is large, with the attributes that CF has of its type so again."""
-    sizes = variable.encoding.get("preferred_chunks")
-    by_chunks = sizes and variable.nbytes > _BY_DASK and not is_index and importlib.util.find_spec("dask") is not None
-    kept = variable.chunk(sizes) if by_chunks else variable.copy(deep=False)
+def _as_stored(variable: Any) -> Any:
+    """A variable for NetCDF, with the attributes that CF has of its type so again."""
+    kept = variable.copy(deep=False)
     # JSON knows numbers, but not their type.
     kept.attrs = {name: np.array(v, kept.dtype) if name in _LIKE_VALUES else v for name, v in variable.attrs.items()}
     # What the store was told does not concern this file; and xarray gives floats a fill value that have none.

@@ -25,6 +25,7 @@ from aecodec.codec.model import Model
 from aecodec.errors import ModelError, require_extra
 from aecodec.fidelity import Fidelity
 from aecodec.integrations.coding import Coding
+from aecodec.integrations.large_variables import chunked, replaced
 from aecodec.integrations.models import SMALL, reference_to
 from aecodec.integrations.variables import Bounds, Demand, axes_of, may_lose
 from aecodec.integrations.zarr import AecodecCodec
@@ -40,7 +41,6 @@ except ImportError:
 Models = ModelLike | Mapping[str, ModelLike]
 _SMALLEST_FIT = 1 << 14  # values below which a model's own bytes cannot pay
 _LARGEST_STEP = 8  # chunks' worth of values that one step may have before its rows and columns are cut
-_BY_DASK = 1 << 26  # bytes of a variable above which it is written chunk by chunk
 _KEPT_ENCODING = ("dtype", "scale_factor", "add_offset", "_FillValue", "missing_value", "units", "calendar", "_Unsigned")
 
 
@@ -209,15 +209,11 @@ def _fitted(variable: Any, spec: ArraySpec, fidelity: Fidelity, whole: bool) -> 
 
 
 def _by_chunks(dataset: Any, chosen: Mapping[str, Mapping[str, Any]]) -> Any:
-    """The dataset with large variables as dask arrays of their chunks, and no variable's earlier encoding in the way."""
-    changed = {}
-    for name, how in chosen.items():
-        variable = dataset.variables[name]
-        if variable.nbytes > _BY_DASK and name not in dataset.indexes and "chunks" in how and _has_dask():
-            changed[name] = variable.chunk(dict(zip(variable.dims, how["chunks"], strict=True)))
-    return dataset.assign({name: v for name, v in changed.items() if name not in dataset.coords}).assign_coords(
-        {name: v for name, v in changed.items() if name in dataset.coords}
-    )
+    """The dataset with large variables by the chunks that they are to have."""
+    dims = {name: dataset.variables[name].dims for name in chosen}
+    sizes = {name: dict(zip(dims[name], how["chunks"], strict=True)) if "chunks" in how else None for name, how in chosen.items()}
+    found = {name: chunked(dataset, name, sizes[name]) for name in chosen}
+    return replaced(dataset, {name: v for name, v in found.items() if v is not dataset.variables[name]})
 
 
 def _report(array: Any, name: str, coding: Coding) -> VariableReport:
@@ -249,12 +245,6 @@ def _of(model: Models, name: str) -> ModelLike:
 
 def _numbers(dtype: np.dtype) -> np.dtype:
     return np.dtype("i8") if dtype.kind in "mM" else dtype
-
-
-def _has_dask() -> bool:
-    import importlib.util
-
-    return importlib.util.find_spec("dask") is not None
 
 
 def unpacked(dataset: Any, bounds: Mapping[str, Demand]) -> Any:
